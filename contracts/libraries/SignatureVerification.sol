@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+
+/// @notice Two ways to ask whether an account signed a digest: one for what widens, one for what narrows.
+/// @dev ECDSA means 65 bytes, low s, v 27 or 28. ERC-1271 is asked by staticcall, so it can change nothing; it can burn
+/// the gas it is given, which is the relayer's business to simulate and cap.
+library SignatureVerification {
+    /// @notice For what widens: an account with code answers through ERC-1271 and in no other way.
+    function signedBy(bytes32 digest, address signer, bytes calldata signature) internal view returns (bool) {
+        return SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature);
+    }
+
+    /// @notice For what narrows: the account's own key always suffices, with code (EIP-7702) or without; ERC-1271 too.
+    function signedByEither(bytes32 digest, address signer, bytes calldata signature) internal view returns (bool) {
+        (address recovered, ECDSA.RecoverError err, ) = ECDSA.tryRecoverCalldata(digest, signature);
+        if (err == ECDSA.RecoverError.NoError && recovered == signer) return true;
+        return
+            signer.code.length != 0 &&
+            SignatureChecker.isValidERC1271SignatureNowCalldata(signer, digest, signature);
+    }
+}

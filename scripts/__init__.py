@@ -1,0 +1,1 @@
+"""The volens command and the programs behind make: set-up, devnet, deployment, demonstration."""

@@ -1,0 +1,1 @@
+"""The patient's side: keys, keystore and a client; nothing here is ever run by the service."""
