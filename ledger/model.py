@@ -32,6 +32,7 @@ ONWARD = ("none", "quote", "reshare")
 ENCRYPTION_KEY_SIZE = 1216
 """Bytes of an X-Wing public key: ML-KEM-768 (1,184) then X25519 (32)."""
 MAX_TEXT = 2000
+MAX_TITLE = 500
 MAX_LIST = 256
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
@@ -39,8 +40,11 @@ _HASH = re.compile(r"0x[0-9a-f]{64}")
 _HEX = re.compile(r"0x(?:[0-9a-f]{2})*")
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,63}")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
-# Characters that make text read differently from what is stored: bidirectional overrides and embeddings.
-_DECEPTIVE = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\ufeff]")
+# Characters that make text read differently from what is stored: bidirectional controls, and the invisible ones that
+# no script needs (joiners U+200C and U+200D are needed).
+_DECEPTIVE = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 _ISOLATES = re.compile("[\u2066-\u2069]")
 
 
@@ -116,7 +120,9 @@ def text(value: object, field: str, limit: int = MAX_TEXT, empty: bool = False, 
         if not unicodedata.is_normalized("NFC", value):
             raise InvalidMessage(field, "must be in Unicode normal form C")
         if _DECEPTIVE.search(_ISOLATES.sub("", value) if isolates else value):
-            raise InvalidMessage(field, "must not contain characters that change the reading direction")
+            raise InvalidMessage(
+                field, "must not contain invisible characters or ones that change the reading direction"
+            )
     if any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in value):
         raise InvalidMessage(field, "must not contain control characters or line breaks")
     return value
@@ -148,11 +154,11 @@ def item_name(value: object, field: str) -> str:
     """Check the name of an item: a plain file name, usable on every system.
 
     Raises:
-        InvalidMessage: a path, a reserved name, or text that `text` refuses.
+        InvalidMessage: a path, a name some system cannot store, or text that `text` refuses.
     """
     name = text(value, field, limit=255)
-    if name in (".", "..", ANY_ITEM) or any(c in name for c in '/\\:*?"<>|'):
-        raise InvalidMessage(field, 'must be a plain file name, without / \\ : * ? " < > |')
+    if any(c in name for c in '/\\:*?"<>|') or name[0] == " " or name[-1] in " .":
+        raise InvalidMessage(field, 'must be a plain file name, without / \\ : * ? " < > | and not ending in a dot')
     return name
 
 
@@ -278,7 +284,7 @@ class Record(Message):
             controller=_nonzero(self.controller, "controller"),
             subject=_nonzero(self.subject, "subject"),
             stewards=_list(self.stewards, "stewards", _nonzero, least=0),
-            title=text(self.title, "title", limit=500),
+            title=text(self.title, "title", limit=MAX_TITLE),
             items=_list(self.items, "items", hash32),
             created_at=integer(self.created_at, "createdAt"),
             salt=hash32(self.salt, "salt"),
@@ -327,6 +333,8 @@ class Grant(Message):
 def _grant(value: object, field: str) -> Grant:
     if isinstance(value, Grant):
         return value
+    if not isinstance(value, dict):
+        raise InvalidMessage(field, "must be an object")
     try:
         return Grant.from_json(value)
     except InvalidMessage as error:

@@ -4,6 +4,7 @@ Written for a fixed set of types, so a message costs microseconds instead of the
 needs; eth-account is the oracle in the tests and the signer in the wallet.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +60,7 @@ TYPES: dict[str, tuple[tuple[str, str], ...]] = {
 DOMAIN_NAME = "Volens"
 DOMAIN_VERSION = "1"
 SIGNATURE_SIZE = 65
+_SIGNATURE = re.compile(r"0x(?:[0-9a-fA-F]{2}){1,4096}")
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 
@@ -194,13 +196,8 @@ def parse_signature(value: object, field_name: str = "signature") -> bytes:
     Raises:
         InvalidMessage: not hex, or longer than any contract account's signature we relay (4,096 bytes).
     """
-    if isinstance(value, str) and value.startswith("0x"):
-        try:
-            signature = bytes.fromhex(value[2:])
-        except ValueError:
-            signature = b""
-        if 0 < len(signature) <= 4096:
-            return signature
+    if isinstance(value, str) and _SIGNATURE.fullmatch(value):
+        return bytes.fromhex(value[2:])
     raise InvalidMessage(field_name, "must be 0x and the signature in hexadecimal")
 
 

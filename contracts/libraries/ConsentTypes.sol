@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
+import {CalldataWords} from "./CalldataWords.sol";
+
 /// @notice The EIP-712 messages the registry accepts: a type hash and, beside it, the `hash` of the message.
 /// @dev A struct array is encoded as the hash of its members' hashes, so the signer reads whole grants while the contract
 /// receives only their hashes.
 library ConsentTypes {
+    using CalldataWords for bytes32[];
+
     string internal constant NAME = "Volens";
     string internal constant VERSION = "1";
 
@@ -31,7 +35,7 @@ library ConsentTypes {
         bytes32[] calldata grantHashes,
         uint64 deadline
     ) internal pure returns (bytes32) {
-        return keccak256(abi.encode(CONSENT_TYPEHASH, subject, keccak256(abi.encodePacked(grantHashes)), deadline));
+        return keccak256(abi.encode(CONSENT_TYPEHASH, subject, grantHashes.hash(), deadline));
     }
 
     bytes32 internal constant REVOCATION_TYPEHASH =
@@ -41,8 +45,16 @@ library ConsentTypes {
             "string onward,uint64 validFrom,uint64 validUntil,bytes32 form,bytes32 salt)"
         );
 
-    function hashRevocation(address subject, bytes32[] calldata grantHashes) internal pure returns (bytes32) {
-        return keccak256(abi.encode(REVOCATION_TYPEHASH, subject, keccak256(abi.encodePacked(grantHashes))));
+    function hashRevocation(address subject, bytes32[] calldata grantHashes) internal pure returns (bytes32 result) {
+        bytes32 typehash = REVOCATION_TYPEHASH;
+        bytes32 g = grantHashes.hash();
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, typehash)
+            mstore(add(free, 0x20), subject)
+            mstore(add(free, 0x40), g)
+            result := keccak256(free, 0x60)
+        }
     }
 
     bytes32 internal constant REVOKE_ALL_TYPEHASH = keccak256("RevokeAll(address subject,uint64 before)");

@@ -30,7 +30,15 @@ library RunningHead {
     }
 
     /// @notice The head after one more operation, at the time of this block.
-    function fold(bytes32 head, uint8 kind, address subject, bytes32 value) internal view returns (bytes32) {
-        return keccak256(abi.encode(head, kind, subject, value, uint64(block.timestamp)));
+    function fold(bytes32 head, uint8 kind, address subject, bytes32 value) internal view returns (bytes32 result) {
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, head)
+            mstore(add(free, 0x20), kind)
+            mstore(add(free, 0x40), subject)
+            mstore(add(free, 0x60), value)
+            mstore(add(free, 0x80), timestamp())
+            result := keccak256(free, 0xa0)
+        }
     }
 }

@@ -10,15 +10,29 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 library SignatureVerification {
     /// @notice For what widens: an account with code answers through ERC-1271 and in no other way.
     function signedBy(bytes32 digest, address signer, bytes calldata signature) internal view returns (bool) {
-        return SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature);
+        return signer.code.length == 0 ? _byKey(digest, signer, signature) : _byCode(digest, signer, signature);
     }
 
     /// @notice For what narrows: the account's own key always suffices, with code (EIP-7702) or without; ERC-1271 too.
     function signedByEither(bytes32 digest, address signer, bytes calldata signature) internal view returns (bool) {
-        (address recovered, ECDSA.RecoverError err, ) = ECDSA.tryRecoverCalldata(digest, signature);
-        if (err == ECDSA.RecoverError.NoError && recovered == signer) return true;
-        return
-            signer.code.length != 0 &&
-            SignatureChecker.isValidERC1271SignatureNowCalldata(signer, digest, signature);
+        if (_byKey(digest, signer, signature)) return true;
+        return signer.code.length != 0 && _byCode(digest, signer, signature);
+    }
+
+    function _byKey(bytes32 digest, address signer, bytes calldata signature) private pure returns (bool) {
+        if (signature.length != 65) return false;
+        bytes32 r;bytes32 s;uint8 v;
+        assembly ("memory-safe") {
+                r := calldataload(signature.offset)
+                s := calldataload(add(signature.offset, 0x20))
+                v := byte(0, calldataload(add(signature.offset, 0x40)))
+            }
+        (address recovered, , ) = ECDSA.tryRecover(digest, v, r, s);
+        // Zero when nothing was recovered.
+        return recovered == signer && recovered != address(0);
+    }
+
+    function _byCode(bytes32 digest, address signer, bytes calldata signature) private view returns (bool) {
+        return SignatureChecker.isValidERC1271SignatureNowCalldata(signer, digest, signature);
     }
 }

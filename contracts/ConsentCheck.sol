@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
+import {IConsentCheck, Reason} from "./interfaces/IConsentCheck.sol";
+import {IConsentRegistry} from "./interfaces/IConsentRegistry.sol";
+import {IDirectory} from "./interfaces/IDirectory.sol";
+import {IPolicyRegistry} from "./interfaces/IPolicyRegistry.sol";
+import {ConsentTypes} from "./libraries/ConsentTypes.sol";
+import {Grant, OpeningTypes, Record} from "./libraries/OpeningTypes.sol";
+import {Roles} from "./libraries/Roles.sol";
+import {SignatureVerification} from "./libraries/SignatureVerification.sol";
+
+/// @title Consent check
+contract ConsentCheck is IConsentCheck {
+    using OpeningTypes for Record;
+    using OpeningTypes for Grant;
+    using SignatureVerification for bytes32;
+
+    IConsentRegistry public immutable registry;
+    IDirectory public immutable directory;
+    IPolicyRegistry public immutable policies;
+
+    constructor(IConsentRegistry registry_, IDirectory directory_, IPolicyRegistry policies_) {
+        registry = registry_;
+        directory = directory_;
+        policies = policies_;
+    }
+
+    /// @inheritdoc IConsentCheck
+    function check(Opening calldata opening, uint64 time) external view returns (Reason reason) {
+        Record memory record = opening.record;
+        Grant memory grant = opening.grant;
+
+        // 1: the record is the one asked about, its controller is listed, and has not retracted it
+        if (record.hash() != opening.recordHash) return Reason.unknown_record;
+        if (!directory.hasRole(record.controller, Roles.CONTROLLER)) return Reason.controller_not_listed;
+        if (policies.documentOf(record.controller, opening.recordHash).retractedAt != 0) {
+            return Reason.record_retracted;
+        }
+
+        // 2: the grant is for this record
+        if (grant.record != opening.recordHash) return Reason.no_consent;
+
+        // 3: it stands
+        bytes32 grantHash = grant.hash();
+        reason = _standing(opening, 0, record.subject, grantHash);
+        if (reason != Reason.permitted) return reason;
+
+        // 4: on the block's clock and at the time asked
+        if (block.timestamp < grant.validFrom || time < grant.validFrom) return Reason.not_yet_valid;
+        if (block.timestamp >= grant.validUntil || time >= grant.validUntil) return Reason.expired;
+
+        // 5: the recipient is the one asking, listed, not suspended
+        reason = _recipient(grant.recipient, opening.recipient);
+        if (reason != Reason.permitted) return reason;
+
+        // 9: the form, and the channel's terms in it, are current
+        if (!policies.isCurrent(opening.formIssuer, grant.form)) return Reason.form_superseded;
+        Terms calldata terms = opening.terms;
+        if (terms.hash != 0 && !policies.isCurrent(terms.issuer, terms.hash)) return Reason.form_superseded;
+
+        // 10: every steward has the same grant standing
+        for (uint256 i = 0; i < record.stewards.length; ++i) {
+            reason = _standing(opening, i + 1, record.stewards[i], grantHash);
+            if (reason != Reason.permitted) return Reason.further_consent_needed;
+        }
+        return Reason.permitted;
+    }
+
+    /// @dev A grant recorded by itself counts by its own time, any other by the time its cohort was anchored.
+    function _standing(
+        Opening calldata opening,
+        uint256 index,
+        address subject,
+        bytes32 grantHash
+    ) private view returns (Reason) {
+        (IConsentRegistry.Entry memory entry, IConsentRegistry.Subject memory state) = registry.standingOf(
+            subject,
+            grantHash
+        );
+        if (entry.revokedAt != 0) return Reason.revoked;
+        if (state.closed) return Reason.closed;
+        uint64 grantedAt = entry.grantedAt;
+        if (grantedAt == 0 && index < opening.anchorings.length) {
+            grantedAt = _anchoredAt(opening.anchorings[index], subject, grantHash);
+        }
+        if (grantedAt == 0) return Reason.no_consent;
+        if (grantedAt <= state.revokedBefore) return Reason.revoked;
+        if (state.suspended) return Reason.suspended;
+        return Reason.permitted;
+    }
+
+    /// @dev Zero unless the leaf lies under an anchored root and its subject signed the Consent in time: anyone can anchor
+    /// anything, so a proof alone says nothing.
+    function _anchoredAt(
+        Anchoring calldata anchoring,
+        address subject,
+        bytes32 grantHash
+    ) private view returns (uint64 time) {
+        time = registry.anchoredAt(anchoring.root);
+        if (time == 0 || anchoring.deadline < time) return 0;
+        bytes32 leaf = keccak256(bytes.concat(keccak256(abi.encode(subject, grantHash))));
+        if (!MerkleProof.verifyCalldata(anchoring.proof, anchoring.root, leaf)) return 0;
+        if (!_contains(anchoring.grantHashes, grantHash)) return 0;
+        bytes32 message = ConsentTypes.hashConsent(subject, anchoring.grantHashes, anchoring.deadline);
+        bytes32 separator = ConsentTypes.domainSeparator(address(registry));
+        if (!MessageHashUtils.toTypedDataHash(separator, message).signedBy(subject, anchoring.signature)) return 0;
+    }
+
+    function _contains(bytes32[] calldata hashes, bytes32 hash) private pure returns (bool) {
+        for (uint256 i = 0; i < hashes.length; ++i) {
+            if (hashes[i] == hash) return true;
+        }
+        return false;
+    }
+
+    /// @dev A grant that names no recipient covers any listed one; the Approval it needs is checked off chain.
+    function _recipient(address granted, address asking) private view returns (Reason) {
+        if (granted != address(0) && granted != asking) return Reason.recipient_not_covered;
+        IDirectory.Party memory party = directory.partyOf(asking);
+        if (party.suspended) return Reason.recipient_suspended;
+        return party.roles & Roles.RECIPIENT != 0 ? Reason.permitted : Reason.recipient_not_covered;
+    }
+}

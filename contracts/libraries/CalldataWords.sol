@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+/// @notice Lists of hashes, read where they lie in the calldata.
+library CalldataWords {
+    /// @notice `keccak256(abi.encodePacked(words))`.
+    function hash(bytes32[] calldata words) internal pure returns (bytes32 result) {
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            let size := shl(5, words.length)
+            calldatacopy(free, words.offset, size)
+            result := keccak256(free, size)
+        }
+    }
+
+    /// @notice `words[i]`, without the bounds check: the caller's loop ends at `words.length`.
+    function at(bytes32[] calldata words, uint256 i) internal pure returns (bytes32 word) {
+        assembly ("memory-safe") {
+            word := calldataload(add(words.offset, shl(5, i)))
+        }
+    }
+}

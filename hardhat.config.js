@@ -1,0 +1,20 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { defineConfig } from "hardhat/config";
+
+const require = createRequire(import.meta.url);
+
+// One object for Hardhat and for scripts/compile.py: the bytecode must be identical.
+const compiler = JSON.parse(readFileSync(new URL("./contracts/compiler.json", import.meta.url), "utf8"));
+
+export default defineConfig({
+  solidity: {
+    compilers: [{ ...compiler, path: require.resolve("solc/soljson.js") }],
+  },
+  paths: { sources: "contracts", tests: { solidity: "contracts/test" } },
+  networks: {
+    default: { type: "edr-simulated", chainType: "l1", chainId: 31337, hardfork: compiler.settings.evmVersion },
+    node: { type: "edr-simulated", chainType: "l1", chainId: 31337, hardfork: compiler.settings.evmVersion },
+  },
+  test: { solidity: { fsPermissions: { readDirectory: ["tests/vectors"] } } },
+});

@@ -1,0 +1,450 @@
+"""The store on SQLAlchemy Core: SQLite by default, PostgreSQL by URL. Migrated by Alembic on opening."""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, RowMapping, Table, create_engine, delete, event, func, insert, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from ledger.adapters import tables as t
+from ledger.documents import Form, Profile, Terms, document_hash
+from ledger.errors import Unavailable
+from ledger.events import LedgerEvent
+from ledger.model import MESSAGES, Address, Approval, Consent, Grant, Hash, Item, Record
+from ledger.ports import Invitation, LogEntry, Logged, Offer, Relay, StoredItem, StoredRecord
+from ledger.proofs import Header
+from ledger.typed_data import struct_hash
+
+_EVENTS: dict[str, Any] = {cls.__name__: cls for cls in get_args(LedgerEvent)}
+_DOCUMENTS: dict[str, type[Form | Terms | Profile]] = {cls.TYPE: cls for cls in (Form, Terms, Profile)}
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Bring a database to a revision of the schema, creating it when empty."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        connection.commit()
+
+
+def open_engine(url: str) -> Engine:
+    """A database engine whose transactions are durable when they commit and never interleave their writes."""
+    if not url.startswith("sqlite"):
+        return create_engine(url, isolation_level="SERIALIZABLE", pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, below
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+class SqlStore:
+    """The port `Store` on a database URL.
+
+    Args:
+        url: an SQLAlchemy URL, for example ``sqlite:////var/lib/volens/volens.db``.
+
+    Raises:
+        Unavailable: the database cannot be opened.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._engine = open_engine(url)
+            migrate(self._engine)
+        except SQLAlchemyError as error:
+            raise Unavailable(f"The database cannot be opened: {type(error).__name__}.") from error
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def begin(self) -> Iterator["SqlTransaction"]:
+        """One unit of work: durable as a whole when the block ends, undone as a whole when it raises."""
+        with self._lock, self._engine.begin() as connection:
+            yield SqlTransaction(connection)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+class SqlTransaction:
+    """The port `Transaction` on one database connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+
+    def _add(self, table: Table, **values: Any) -> bool:
+        """Insert a row; False when its key is taken."""
+        try:
+            with self._db.begin_nested():
+                self._db.execute(insert(table).values(**values))
+        except IntegrityError:
+            return False
+        return True
+
+    def _row(self, table: Table, **key: Any) -> RowMapping | None:
+        query = select(table).where(*(table.c[name] == value for name, value in key.items()))
+        return self._db.execute(query).mappings().first()
+
+    # indexed chain
+
+    def blocks(self) -> list[tuple[int, Hash]]:
+        """The remembered blocks, oldest first."""
+        rows = self._db.execute(select(t.blocks.c.number, t.blocks.c.hash).order_by(t.blocks.c.number))
+        return [(number, Hash(block)) for number, block in rows]
+
+    def add_blocks(self, headers: Sequence[Header], events: Sequence[Logged]) -> None:
+        """Remember blocks and the events in them."""
+        if headers:
+            self._db.execute(insert(t.blocks), [{"number": h.number, "hash": h.hash} for h in headers])
+        if events:
+            self._db.execute(
+                insert(t.events),
+                [
+                    {
+                        "block_number": logged.block_number,
+                        "log_index": logged.log_index,
+                        "block_hash": logged.block_hash,
+                        "transaction": logged.transaction,
+                        "name": type(logged.event).__name__,
+                        "fields": asdict(logged.event),
+                    }
+                    for logged in events
+                ],
+            )
+
+    def drop_blocks_above(self, number: int) -> None:
+        """Forget blocks and events that a reorganisation took away."""
+        self._db.execute(delete(t.blocks).where(t.blocks.c.number > number))
+        self._db.execute(delete(t.events).where(t.events.c.block_number > number))
+
+    def forget_blocks_below(self, number: int) -> None:
+        """Forget the hashes of old blocks; their events stay."""
+        self._db.execute(delete(t.blocks).where(t.blocks.c.number < number))
+
+    def events(self) -> Iterator[LedgerEvent]:
+        """Every stored event in block and log order."""
+        query = select(t.events.c.name, t.events.c.fields).order_by(t.events.c.block_number, t.events.c.log_index)
+        for name, fields in self._db.execute(query):
+            yield _EVENTS[name](**fields)
+
+    def fact(self, name: str) -> Any:
+        """A small named value, or None."""
+        row = self._row(t.facts, name=name)
+        return row["value"] if row else None
+
+    def set_fact(self, name: str, value: Any) -> None:
+        """Remember a small named value."""
+        if not self._add(t.facts, name=name, value=value):
+            self._db.execute(update(t.facts).where(t.facts.c.name == name).values(value=value))
+
+    # local deny list
+
+    def add_denial(self, kind: str, subject: Address, value: str, at: int) -> None:
+        """Remember a withdrawal for ever."""
+        self._add(t.denials, kind=kind, subject=subject, value=value, at=at)
+
+    def denials(self, subjects: Iterable[Address]) -> list[tuple[str, Address, str]]:
+        """The remembered withdrawals of some subjects: (kind, subject, value)."""
+        query = select(t.denials.c.kind, t.denials.c.subject, t.denials.c.value)
+        rows = self._db.execute(query.where(t.denials.c.subject.in_(list(subjects))))
+        return [(kind, Address(subject), value) for kind, subject, value in rows]
+
+    # records, invitations, offers, documents
+
+    def add_record(self, record: StoredRecord, at: int) -> None:
+        """Store a registered record with its items."""
+        self._db.execute(
+            insert(t.records).values(
+                hash=record.hash,
+                subject=record.record.subject,
+                record=record.record.to_json(),
+                signature=record.signature,
+                at=at,
+            )
+        )
+        self._db.execute(
+            insert(t.items),
+            [
+                {
+                    "record": record.hash,
+                    "position": position,
+                    "item": stored.item.to_json(),
+                    "sealed": stored.sealed,
+                    "sealed_size": stored.sealed_size,
+                    "custody_wrap": stored.custody_wrap,
+                    "subject_wrap": stored.subject_wrap,
+                }
+                for position, stored in enumerate(record.items)
+            ],
+        )
+
+    def record(self, record: Hash) -> StoredRecord | None:
+        """A registered record, or None."""
+        row = self._row(t.records, hash=record)
+        if row is None:
+            return None
+        query = select(t.items).where(t.items.c.record == record).order_by(t.items.c.position)
+        stored = tuple(_item(item) for item in self._db.execute(query).mappings())
+        return StoredRecord(Record.from_json(row["record"]), record, row["signature"], stored)
+
+    def records_of(self, subject: Address) -> list[Hash]:
+        """The records of a subject."""
+        return [Hash(h) for (h,) in self._db.execute(select(t.records.c.hash).where(t.records.c.subject == subject))]
+
+    def item_by_digest(self, sealed: Hash) -> StoredItem | None:
+        """An item by the digest of its sealed bytes."""
+        row = self._row(t.items, sealed=sealed)
+        return _item(row) if row else None
+
+    def add_upload(self, sealed: Hash, size: int, controller: Address, at: int) -> None:
+        """Remember that a controller uploaded sealed bytes."""
+        self._add(t.uploads, sealed=sealed, controller=controller, size=size, at=at)
+
+    def upload(self, sealed: Hash, controller: Address) -> int | None:
+        """The size of what a controller uploaded, or None."""
+        row = self._row(t.uploads, sealed=sealed, controller=controller)
+        return row["size"] if row else None
+
+    def add_invitation(self, token: str, invitation: Invitation) -> None:
+        """Store an invitation under the hash of its token."""
+        self._add(t.invitations, token=token, **asdict(invitation))
+
+    def invitation(self, token: str) -> Invitation | None:
+        """An invitation by the hash of its token."""
+        return _invitation(self._row(t.invitations, token=token))
+
+    def claim_invitation(self, token: str, subject: Address, encryption_key: bytes) -> bool:
+        """Bind an invitation to the pseudonym that answered first."""
+        claim = (
+            update(t.invitations)
+            .where(t.invitations.c.token == token, t.invitations.c.subject.is_(None))
+            .values(subject=subject, encryption_key=encryption_key)
+        )
+        return self._db.execute(claim).rowcount == 1
+
+    def claim_of(self, subject: Address) -> Invitation | None:
+        """The invitation a pseudonym answered."""
+        return _invitation(self._row(t.invitations, subject=subject))
+
+    def add_offer(self, token: str, offer: Offer) -> None:
+        """Store an offer under the hash of its token."""
+        grants = [grant.to_json() for grant in offer.grants]
+        self._add(t.offers, token=token, **(asdict(replace(offer, grants=())) | {"grants": grants}))
+
+    def offer(self, token: str) -> Offer | None:
+        """An offer by the hash of its token."""
+        row = self._row(t.offers, token=token)
+        if row is None:
+            return None
+        grants = tuple(Grant.from_json(grant) for grant in row["grants"])
+        return Offer(row["record"], grants, row["language"], row["expires_at"])
+
+    def add_document(self, document: Form | Terms | Profile) -> Hash:
+        """Store a document under its hash; storing it again is harmless."""
+        name = document_hash(document)
+        self._add(t.documents, hash=name, body=document.to_json())
+        return name
+
+    def document(self, document: Hash) -> Form | Terms | Profile | None:
+        """A document by its hash."""
+        row = self._row(t.documents, hash=document)
+        return _DOCUMENTS[row["body"]["type"]].from_json(row["body"]) if row else None
+
+    # consents
+
+    def add_consent(self, consent: Consent, signer: Address, signature: bytes, at: int) -> None:
+        """Store a signed consent and the grants it opens; storing it again is harmless."""
+        name = struct_hash(consent)
+        if not self._add(
+            t.consents,
+            hash=name,
+            subject=consent.subject,
+            signer=signer,
+            signature=signature,
+            deadline=consent.deadline,
+            at=at,
+        ):
+            return
+        for position, grant in enumerate(consent.grants):
+            grant_hash = struct_hash(grant)
+            self._add(t.grants, hash=grant_hash, record=grant.record, grant=grant.to_json())
+            self._add(t.consent_grants, consent=name, position=position, grant=grant_hash)
+
+    def grants_of(self, record: Hash) -> list[Grant]:
+        """All openings of grants of a record."""
+        rows = self._db.execute(select(t.grants.c.grant).where(t.grants.c.record == record))
+        return [Grant.from_json(grant) for (grant,) in rows]
+
+    def grant(self, grant: Hash) -> Grant | None:
+        """A grant by its hash."""
+        row = self._row(t.grants, hash=grant)
+        return Grant.from_json(row["grant"]) if row else None
+
+    def consents_with(self, grant: Hash) -> list[tuple[Consent, Address, bytes]]:
+        """The signed consents that contain a grant, with signer and signature."""
+        query = (
+            select(t.consents)
+            .join(t.consent_grants, t.consent_grants.c.consent == t.consents.c.hash)
+            .where(t.consent_grants.c.grant == grant)
+        )
+        found = []
+        for row in self._db.execute(query).mappings().all():
+            members = (
+                select(t.grants.c.grant)
+                .join(t.consent_grants, t.consent_grants.c.grant == t.grants.c.hash)
+                .where(t.consent_grants.c.consent == row["hash"])
+                .order_by(t.consent_grants.c.position)
+            )
+            opened = tuple(Grant.from_json(grant) for (grant,) in self._db.execute(members))
+            found.append((Consent(row["subject"], opened, row["deadline"]), Address(row["signer"]), row["signature"]))
+        return found
+
+    def add_approval(self, approval: Approval, signature: bytes) -> None:
+        """Store a controller's approval."""
+        self._add(
+            t.approvals,
+            hash=struct_hash(approval),
+            record=approval.record,
+            approval=approval.to_json(),
+            signature=signature,
+        )
+
+    def approvals_of(self, record: Hash) -> list[Approval]:
+        """The controller's approvals for a record."""
+        rows = self._db.execute(select(t.approvals.c.approval).where(t.approvals.c.record == record))
+        return [Approval.from_json(approval) for (approval,) in rows]
+
+    # outbox
+
+    def add_relay(self, relay: Relay) -> Relay:
+        """Store a message to be relayed; one with the same id returns what is stored."""
+        position = self._db.execute(select(func.coalesce(func.max(t.relays.c.position), 0) + 1)).scalar_one()
+        added = self._add(
+            t.relays,
+            id=relay.id,
+            position=position,
+            withdrawal=not isinstance(relay.message, Consent),
+            type=relay.message.TYPE,
+            message=relay.message.to_json(),
+            signer=relay.signer,
+            signature=relay.signature,
+            status=relay.status,
+            received_at=relay.received_at,
+        )
+        return relay if added else self.relay(relay.id) or relay
+
+    def relay(self, relay: str) -> Relay | None:
+        """A relay by its id."""
+        row = self._row(t.relays, id=relay)
+        return _relay(row) if row else None
+
+    def open_relays(self) -> list[Relay]:
+        """What is not yet final or failed: withdrawals first, then oldest first."""
+        query = (
+            select(t.relays)
+            .where(t.relays.c.status.in_(("accepted", "sent", "recorded")))
+            .order_by(t.relays.c.withdrawal.desc(), t.relays.c.position)
+        )
+        return [_relay(row) for row in self._db.execute(query).mappings()]
+
+    def update_relay(self, relay: str, **changes: Any) -> None:
+        """Change the status columns of a relay."""
+        self._db.execute(update(t.relays).where(t.relays.c.id == relay).values(**changes))
+
+    # sign-in
+
+    def add_nonce(self, nonce: str, expires_at: int) -> None:
+        """Remember a nonce that may be used once."""
+        self._add(t.nonces, nonce=nonce, expires_at=expires_at)
+
+    def use_nonce(self, nonce: str, at: int) -> bool:
+        """Use a nonce up."""
+        self._db.execute(delete(t.nonces).where(t.nonces.c.expires_at <= at))
+        return self._db.execute(delete(t.nonces).where(t.nonces.c.nonce == nonce)).rowcount == 1
+
+    def add_token(self, token: str, address: Address, expires_at: int) -> None:
+        """Remember the hash of a bearer token."""
+        self._add(t.tokens, token=token, address=address, expires_at=expires_at)
+
+    def token_address(self, token: str, at: int) -> Address | None:
+        """Whose token this is, while it lasts."""
+        self._db.execute(delete(t.tokens).where(t.tokens.c.expires_at <= at))
+        row = self._row(t.tokens, token=token)
+        return Address(row["address"]) if row else None
+
+    def use_request(self, recipient: Address, nonce: Hash) -> bool:
+        """Use the nonce of a release request up."""
+        return self._add(t.requests, recipient=recipient, nonce=nonce)
+
+    # access log and decisions
+
+    def append_log(self, leaf: bytes, record: Hash | None) -> LogEntry:
+        """Append one entry; its index is the number of entries before it."""
+        index = self._db.execute(select(func.coalesce(func.max(t.log.c.index), -1) + 1)).scalar_one()
+        self._db.execute(insert(t.log).values(index=index, leaf=leaf, record=record))
+        return LogEntry(index, leaf)
+
+    def log_of(self, record: Hash) -> list[LogEntry]:
+        """The entries about one record, oldest first."""
+        query = select(t.log.c.index, t.log.c.leaf).where(t.log.c.record == record).order_by(t.log.c.index)
+        return [LogEntry(index, leaf) for index, leaf in self._db.execute(query)]
+
+    def log_leaves(self, first: int = 0) -> list[bytes]:
+        """Every entry from an index on, in order."""
+        query = select(t.log.c.leaf).where(t.log.c.index >= first).order_by(t.log.c.index)
+        return [leaf for (leaf,) in self._db.execute(query)]
+
+    def add_decision(self, decision: str, value: Mapping[str, Any]) -> None:
+        """Store what a bundle of a decision will need."""
+        self._add(t.decisions, id=decision, value=dict(value))
+
+    def decision(self, decision: str) -> dict[str, Any] | None:
+        """What was stored of a decision."""
+        row = self._row(t.decisions, id=decision)
+        return row["value"] if row else None
+
+
+def _item(row: RowMapping) -> StoredItem:
+    return StoredItem(
+        Item.from_json(row["item"]), row["sealed"], row["sealed_size"], row["custody_wrap"], row["subject_wrap"]
+    )
+
+
+def _invitation(row: RowMapping | None) -> Invitation | None:
+    if row is None:
+        return None
+    return Invitation(row["controller"], row["title"], row["expires_at"], row["subject"], row["encryption_key"])
+
+
+def _relay(row: RowMapping) -> Relay:
+    return Relay(
+        row["id"],
+        MESSAGES[row["type"]].from_json(row["message"]),
+        row["signer"],
+        row["signature"],
+        row["status"],
+        row["received_at"],
+        row["transaction"],
+        row["raw"],
+        row["block_number"],
+        row["block_hash"],
+        row["problem"],
+    )

@@ -1,0 +1,438 @@
+"""The decision: may this be shared, by them, here, for this, now?
+
+`decide` is a pure function of the question, the evidence and the moment. It opens no socket, reads no clock and
+keeps no state. Deny is what it answers unless every step passes, and a permit is constructed in one place only.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from ledger.documents import Form, document_hash
+from ledger.errors import BadSignature, InvalidMessage
+from ledger.merkle import verify_cohort
+from ledger.model import ANY_ITEM, ZERO_ADDRESS, Address, Approval, Consent, Grant, Hash, Item, Record
+from ledger.state import ROLE_CONTROLLER, ROLE_RECIPIENT, Facts
+from ledger.typed_data import Domain, struct_hash, verify
+from ledger.vocabulary import Coverage, channel, covers_channel, covers_purpose
+
+MAX_SUCCESSORS = 32
+"""How many times a document may have been superseded before it counts as ended (as in PolicyRegistry)."""
+
+
+class Reason(StrEnum):
+    """Why a decision came out as it did. Stable strings; their order is that of ConsentCheck's enum."""
+
+    PERMITTED = "permitted"
+    UNKNOWN_RECORD = "unknown_record"
+    CONTROLLER_NOT_LISTED = "controller_not_listed"
+    RECORD_RETRACTED = "record_retracted"
+    NO_CONSENT = "no_consent"
+    NOT_YET_VALID = "not_yet_valid"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
+    RECIPIENT_NOT_COVERED = "recipient_not_covered"
+    RECIPIENT_SUSPENDED = "recipient_suspended"
+    PURPOSE_NOT_COVERED = "purpose_not_covered"
+    NEEDS_REVIEW = "needs_review"
+    CHANNEL_NOT_COVERED = "channel_not_covered"
+    ITEM_NOT_COVERED = "item_not_covered"
+    CONTENT_CHANGED = "content_changed"
+    FORM_SUPERSEDED = "form_superseded"
+    FURTHER_CONSENT_NEEDED = "further_consent_needed"
+    AWAITING_CONFIRMATIONS = "awaiting_confirmations"
+    STALE_LEDGER = "stale_ledger"
+    LEDGER_UNAVAILABLE = "ledger_unavailable"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: may `recipient` use these items of this record for this purpose on this channel?
+
+    Attributes:
+        channel: a channel code, or "" for a use that has none (research).
+        items: names of items; empty, and no digests: the whole record.
+        digests: SHA-256 of the files at hand by name, so that an altered file is noticed.
+        facts: what the recipient declares about itself, for the DUO rules.
+    """
+
+    recipient: Address
+    record: Hash
+    purpose: str
+    channel: str = ""
+    items: tuple[str, ...] = ()
+    digests: Mapping[str, Hash] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The block a decision stands on, and the time on the wall.
+
+    Attributes:
+        number, hash, timestamp: of the block.
+        confirmed_at: the timestamp of the block that is `confirmations` deep. What was granted later must wait.
+        wall: Unix seconds where the question is answered.
+        max_age: how many seconds the block may be behind the wall clock.
+    """
+
+    number: int
+    hash: Hash
+    timestamp: int
+    confirmed_at: int
+    wall: int
+    max_age: int
+
+    MAX_AHEAD = 15
+    """Seconds a block may be ahead of the wall clock before one of the two clocks must be wrong."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the two clocks agree well enough to answer at all."""
+        return -self.MAX_AHEAD <= self.wall - self.timestamp <= self.max_age
+
+    def within(self, start: int, end: int) -> bool:
+        """Whether ``start <= t < end`` on both clocks."""
+        return start <= min(self.timestamp, self.wall) and max(self.timestamp, self.wall) < end
+
+
+@dataclass(frozen=True)
+class AuthenticRecord:
+    """A record whose items hash to it and whose controller signed it. Only `authenticate` makes one.
+
+    Attributes:
+        items: the openings at hand, by name; of the others only the hash is known.
+    """
+
+    record: Record
+    hash: Hash
+    items: Mapping[str, Item]
+    signature: bytes
+
+
+def authenticate(record: Record, items: Iterable[Item], signature: bytes, domain: Domain) -> AuthenticRecord:
+    """Check that items belong to a record and that its controller signed it.
+
+    Args:
+        items: openings of some or all of the record's items.
+        signature: the controller's, over `record` in `domain`.
+
+    Raises:
+        InvalidMessage: an item that is not in the record, or two items of one name.
+        BadSignature: the controller did not sign this record.
+    """
+    by_name: dict[str, Item] = {}
+    for item in items:
+        if struct_hash(item) not in record.items:
+            raise InvalidMessage("items", "must all belong to the record")
+        if item.name in by_name:
+            raise InvalidMessage("items", "must all have different names")
+        by_name[item.name] = item
+    try:
+        verify(domain.digest(record), signature, record.controller)
+    except BadSignature:
+        raise BadSignature("The record is not signed by its controller.") from None
+    return AuthenticRecord(record, struct_hash(record), by_name, signature)
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """Proof that a subject's signed consent was recorded as one leaf of an anchored cohort."""
+
+    subject: Address
+    root: Hash
+    proof: tuple[Hash, ...]
+    deadline: int
+
+
+def anchored(consent: Consent, signature: bytes, root: Hash, proof: tuple[Hash, ...], domain: Domain) -> Anchor:
+    """Check the subject's signature on a consent that was anchored rather than recorded by itself.
+
+    Raises:
+        BadSignature: the subject did not sign it.
+    """
+    verify(domain.digest(consent), signature, consent.subject)
+    return Anchor(consent.subject, root, proof, consent.deadline)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A grant in full, with its hash, and the cohort proofs by which it may stand."""
+
+    grant: Grant
+    anchors: tuple[Anchor, ...] = ()
+    hash: Hash = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hash", struct_hash(self.grant))
+
+
+@dataclass(frozen=True)
+class Denials:
+    """The local deny list: withdrawals that were received or seen, mined or not, and that nothing clears.
+
+    Attributes:
+        revoked: (subject, grant hash) pairs.
+        revoked_before: subject → the latest RevokeAll.before.
+        suspended_at: subject → the latest Suspension.at with suspended true.
+        closed: subjects.
+    """
+
+    revoked: frozenset[tuple[Address, Hash]] = frozenset()
+    revoked_before: Mapping[Address, int] = field(default_factory=dict)
+    suspended_at: Mapping[Address, int] = field(default_factory=dict)
+    closed: frozenset[Address] = frozenset()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything a decision needs, each part checked when it was made.
+
+    Attributes:
+        facts: what the chain says as of the moment's block.
+        record: the opening, or None where nobody knows it.
+        grants: openings of grants of this record.
+        forms: the forms those grants name, by hash.
+        approvals: the controller's, their signatures checked, for grants that name no recipient.
+        denials: the local deny list.
+    """
+
+    facts: Facts
+    record: AuthenticRecord | None = None
+    grants: tuple[Opening, ...] = ()
+    forms: Mapping[Hash, Form] = field(default_factory=dict)
+    approvals: tuple[Approval, ...] = ()
+    denials: Denials = field(default_factory=Denials)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Permit or deny, and why.
+
+    Attributes:
+        grant: the grant that permits, or the one that got furthest.
+        until: the earliest Unix second at which a permit could lapse by time alone.
+        obligations: what the recipient must do or leave, as stable codes.
+    """
+
+    permitted: bool
+    reason: Reason
+    moment: Moment
+    grant: Hash | None = None
+    until: int | None = None
+    obligations: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.permitted
+
+
+def deny(reason: Reason, moment: Moment, grant: Hash | None = None) -> Decision:
+    """A denial. There is no function that makes a permit."""
+    return Decision(False, reason, moment, grant)
+
+
+def party_to(address: Address, evidence: Evidence) -> bool:
+    """Whether an address may learn why: the controller, the subject, a steward, or a recipient a grant names.
+
+    To anybody else every denial must read `no_consent`, so that nobody can find out which records exist.
+    """
+    if evidence.record is None:
+        return False
+    record = evidence.record.record
+    named = {record.controller, record.subject, *record.stewards, *(o.grant.recipient for o in evidence.grants)}
+    return address in named | {a.recipient for a in evidence.approvals} and address != ZERO_ADDRESS
+
+
+def decide(question: Question, evidence: Evidence, at: Moment) -> Decision:
+    """Answer a question from evidence, as of one moment.
+
+    Steps (DESIGN, section 5):
+        1. the record is authentic, its controller listed and not suspended, and it is not retracted
+        2. candidate grants are those of this record
+        3. each stands on chain, `confirmations` deep
+        4. it is neither not yet valid nor expired, on the block's clock and the wall clock
+        5. the recipient is the one asking (or holds the controller's approval), listed, not suspended
+        6. the purpose is covered
+        7. the channel is covered
+        8. every item asked for is covered; a digest that is in no item means changed content
+        9. the form, and the channel's terms in it, are current
+        10. every steward of the record has the same grant standing
+    The first grant that passes them all permits. Otherwise the answer is the reason of the one that got furthest.
+    """
+    if not at.fresh:
+        return deny(Reason.STALE_LEDGER, at)
+    # 1
+    if evidence.record is None or evidence.record.hash != question.record:
+        return deny(Reason.UNKNOWN_RECORD, at)
+    controller = evidence.record.record.controller
+    if not evidence.facts.party(controller).has(ROLE_CONTROLLER):
+        return deny(Reason.CONTROLLER_NOT_LISTED, at)
+    if evidence.facts.document(controller, question.record).retracted_at:
+        return deny(Reason.RECORD_RETRACTED, at)
+    # 2
+    candidates = [opening for opening in evidence.grants if opening.grant.record == question.record]
+    furthest, refusal = 0, deny(Reason.NO_CONSENT, at)
+    for opening in sorted(candidates, key=lambda opening: opening.hash):
+        step, reason = _examine(opening, question, evidence, at)
+        if reason is Reason.PERMITTED:
+            return Decision(
+                True, reason, at, opening.hash, _until(opening, question, evidence, at), _obligations(opening.grant)
+            )
+        if step > furthest:
+            furthest, refusal = step, deny(reason, at, opening.hash)
+    return refusal
+
+
+def _examine(opening: Opening, question: Question, evidence: Evidence, at: Moment) -> tuple[int, Reason]:
+    """The first of steps 3 to 10 that a grant fails, and why; (11, permitted) when it fails none."""
+    grant, facts = opening.grant, evidence.facts
+    assert evidence.record is not None  # noqa: S101 (step 1 passed)
+    record = evidence.record
+    # 3
+    reason = standing(opening, record.record.subject, evidence, at)
+    if reason is not Reason.PERMITTED:
+        return 3, reason
+    # 4
+    if not at.within(grant.valid_from, grant.valid_until):
+        return 4, Reason.NOT_YET_VALID if min(at.timestamp, at.wall) < grant.valid_from else Reason.EXPIRED
+    # 5
+    if grant.recipient != question.recipient and not (
+        grant.recipient == ZERO_ADDRESS and _approval(question, evidence, at)
+    ):
+        return 5, Reason.RECIPIENT_NOT_COVERED
+    recipient = facts.party(question.recipient)
+    if recipient.suspended:
+        return 5, Reason.RECIPIENT_SUSPENDED
+    if not recipient.has(ROLE_RECIPIENT):
+        return 5, Reason.RECIPIENT_NOT_COVERED
+    # 6
+    match covers_purpose(grant.purposes, question.purpose, question.facts):
+        case Coverage.NEEDS_REVIEW:
+            return 6, Reason.NEEDS_REVIEW
+        case Coverage.NOT_COVERED:
+            return 6, Reason.PURPOSE_NOT_COVERED
+    # 7
+    if not covers_channel(grant.channels, question.channel):
+        return 7, Reason.CHANNEL_NOT_COVERED
+    # 8
+    reason = _content(grant, question, record)
+    if reason is not Reason.PERMITTED:
+        return 8, reason
+    # 9
+    if not _form_current(grant, question, evidence):
+        return 9, Reason.FORM_SUPERSEDED
+    # 10
+    for steward in record.record.stewards:
+        if standing(opening, steward, evidence, at) is not Reason.PERMITTED:
+            return 10, Reason.FURTHER_CONSENT_NEEDED
+    return 11, Reason.PERMITTED
+
+
+def standing(opening: Opening, subject: Address, evidence: Evidence, at: Moment) -> Reason:
+    """Whether a grant stands for one subject (step 3): `permitted`, or the reason why not.
+
+    A withdrawal on the local deny list counts like one on chain. A grant stands when it was recorded by itself,
+    or when it is a leaf under a cohort root anchored before its consent's deadline (DESIGN, section 4).
+    """
+    entry, state, denials = (
+        evidence.facts.entry(subject, opening.hash),
+        evidence.facts.subject(subject),
+        evidence.denials,
+    )
+    if entry.revoked_at or (subject, opening.hash) in denials.revoked:
+        return Reason.REVOKED
+    if state.closed or subject in denials.closed:
+        return Reason.CLOSED
+    granted_at = entry.granted_at or _anchored_at(opening, subject, evidence.facts)
+    if not granted_at:
+        return Reason.NO_CONSENT
+    if granted_at <= max(state.revoked_before, min(denials.revoked_before.get(subject, 0), at.wall)):
+        return Reason.REVOKED
+    if state.suspended or denials.suspended_at.get(subject, 0) > state.suspension_at:
+        return Reason.SUSPENDED
+    return Reason.PERMITTED if granted_at <= at.confirmed_at else Reason.AWAITING_CONFIRMATIONS
+
+
+def _anchored_at(opening: Opening, subject: Address, facts: Facts) -> int:
+    for anchor in opening.anchors:
+        at = facts.anchored_at(anchor.root)
+        if (
+            anchor.subject == subject
+            and 0 < at <= anchor.deadline
+            and verify_cohort(anchor.root, subject, opening.hash, anchor.proof)
+        ):
+            return at
+    return 0
+
+
+def _approval(question: Question, evidence: Evidence, at: Moment) -> Approval | None:
+    for approval in evidence.approvals:
+        if (
+            approval.record == question.record
+            and approval.recipient == question.recipient
+            and approval.purpose == question.purpose
+            and at.within(0, approval.valid_until)
+        ):
+            return approval
+    return None
+
+
+def _content(grant: Grant, question: Question, record: AuthenticRecord) -> Reason:
+    by_digest = {item.sha256: name for name, item in record.items.items()}
+    asked = set(question.items)
+    for name, digest in question.digests.items():
+        if digest not in by_digest:
+            return Reason.CONTENT_CHANGED
+        # A file under another name is still the item its bytes say it is.
+        asked.add(by_digest[digest])
+        asked.discard(name if by_digest[digest] != name else "")
+    if not asked:
+        return Reason.PERMITTED if grant.items == (ANY_ITEM,) else _covers_all(grant, record)
+    if not asked <= record.items.keys():
+        return Reason.ITEM_NOT_COVERED
+    covered = grant.items == (ANY_ITEM,) or asked <= set(grant.items)
+    return Reason.PERMITTED if covered else Reason.ITEM_NOT_COVERED
+
+
+def _covers_all(grant: Grant, record: AuthenticRecord) -> Reason:
+    whole = len(record.items) == len(record.record.items) and record.items.keys() <= set(grant.items)
+    return Reason.PERMITTED if whole else Reason.ITEM_NOT_COVERED
+
+
+def _form_current(grant: Grant, question: Question, evidence: Evidence) -> bool:
+    form = evidence.forms.get(grant.form)
+    if form is None or document_hash(form) != grant.form or not _current(form.issuer, grant.form, evidence.facts):
+        return False
+    asked = question.channel
+    if not asked:
+        return True
+    while asked not in form.channels:
+        broader = channel(asked).broader
+        if broader is None:
+            return False
+        asked = broader
+    terms = form.channels[asked]
+    return _current(terms.issuer, terms.terms, evidence.facts)
+
+
+def _current(issuer: Address, document: Hash, facts: Facts) -> bool:
+    for _ in range(MAX_SUCCESSORS):
+        status = facts.document(issuer, document)
+        if not status.published_at or status.retracted_at or (status.superseded_at and status.material):
+            return False
+        if not status.superseded_at:
+            return True
+        document = status.successor
+    return False
+
+
+def _until(opening: Opening, question: Question, evidence: Evidence, at: Moment) -> int:
+    approval = _approval(question, evidence, at) if opening.grant.recipient == ZERO_ADDRESS else None
+    return min(opening.grant.valid_until, approval.valid_until if approval else opening.grant.valid_until)
+
+
+def _obligations(grant: Grant) -> tuple[str, ...]:
+    return f"onward:{grant.onward}", "stop-new-use-when-revoked"

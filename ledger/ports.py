@@ -1,0 +1,282 @@
+"""What the use cases need from the world. Each docstring promises what has happened when the call returns."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Protocol
+
+from ledger.documents import Form, Profile, Terms
+from ledger.events import LedgerEvent
+from ledger.model import Address, Approval, Consent, Grant, Hash, Item, Message, Record
+from ledger.proofs import AccountProof, Header, SlotProof
+
+# The chain
+
+
+@dataclass(frozen=True)
+class Logged:
+    """An event and where the chain holds it."""
+
+    event: LedgerEvent
+    block_number: int
+    block_hash: Hash
+    log_index: int
+    transaction: Hash
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of one contract: function name and arguments as the ABI takes them."""
+
+    contract: str
+    function: str
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Where a transaction was included, and whether it did what it should."""
+
+    block_number: int
+    block_hash: Hash
+    succeeded: bool
+
+
+class Chain(Protocol):
+    """An Ethereum node, read only. Every answer may be a lie: callers verify what they rely on.
+
+    All methods raise `LedgerUnavailable` when the node cannot be reached, answers an error or something malformed.
+    """
+
+    def chain_id(self) -> int: ...  # noqa: D102
+    def head(self) -> Header:
+        """The newest block, its hash recomputed."""
+        ...
+
+    def header(self, number: int) -> Header:
+        """The block the node has at a height now, its hash recomputed."""
+        ...
+
+    def events(self, block: Hash) -> list[Logged]:
+        """All our events in one block, in log order."""
+        ...
+
+    def events_between(self, first: int, last: int) -> list[Logged]:
+        """All our events in a range of blocks, in order."""
+        ...
+
+    def proof(self, block: Hash, contract: str, slots: Sequence[Hash]) -> tuple[AccountProof, tuple[SlotProof, ...]]:
+        """The account proof and slot proofs of one of our contracts, as of a block. Unverified."""
+        ...
+
+
+class Sender(Protocol):
+    """An account that pays for transactions. Raises like `Chain`."""
+
+    address: Address
+
+    def simulate(self, call: Call) -> str | None:
+        """None if the call would succeed now, otherwise the name of the contract's error."""
+        ...
+
+    def prepare(self, call: Call) -> tuple[Hash, bytes]:
+        """A signed transaction, not sent: its hash and its bytes."""
+        ...
+
+    def send(self, transaction: bytes) -> None:
+        """Hand a prepared transaction to the node. Sending the same one again is harmless."""
+        ...
+
+    def knows(self, transaction: Hash) -> bool:
+        """Whether the node holds a transaction, in a block or waiting."""
+        ...
+
+    def receipt(self, transaction: Hash) -> Receipt | None:
+        """Where a transaction was included, or None while it is not."""
+        ...
+
+
+# The vault
+
+
+class Vault(Protocol):
+    """Sealed bytes, by the SHA-256 of the sealed bytes. It never sees anything readable."""
+
+    def put(self, content: Iterable[bytes], limit: int) -> tuple[Hash, int]:
+        """Store sealed bytes durably; returns their SHA-256 and size.
+
+        Raises:
+            InvalidFile: longer than `limit` bytes; nothing is kept.
+        """
+        ...
+
+    def open(self, digest: Hash) -> BinaryIO:
+        """A seekable reader over stored bytes.
+
+        Raises:
+            NotFound: nothing is stored under this digest.
+        """
+        ...
+
+
+# The store
+
+
+@dataclass(frozen=True)
+class StoredItem:
+    """An item of a record as the custodian keeps it: sealed bytes by digest, its key only wrapped."""
+
+    item: Item
+    sealed: Hash
+    sealed_size: int
+    custody_wrap: str
+    subject_wrap: bytes
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """A registered record with the controller's signature and its items."""
+
+    record: Record
+    hash: Hash
+    signature: bytes
+    items: tuple[StoredItem, ...]
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """A controller invites a patient to answer with a fresh pseudonym. Claimed once."""
+
+    controller: Address
+    title: str
+    expires_at: int
+    subject: Address | None = None
+    encryption_key: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A consent a controller proposes: the grants, and the language they are written in."""
+
+    record: Hash
+    grants: tuple[Grant, ...]
+    language: str
+    expires_at: int
+
+
+@dataclass(frozen=True)
+class Relay:
+    """A signed message on its way to the chain.
+
+    Attributes:
+        status: accepted (stored, not sent), sent, recorded (in a block), final, or failed.
+    """
+
+    id: str
+    message: Message
+    signer: Address
+    signature: bytes
+    status: str
+    received_at: int
+    transaction: Hash | None = None
+    raw: bytes | None = None
+    block_number: int | None = None
+    block_hash: Hash | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One entry of the access log, and its place in it."""
+
+    index: int
+    leaf: bytes
+
+
+class Transaction(Protocol):
+    """One unit of work on the store: all of it is durable when the `with` block ends, or none of it."""
+
+    # indexed chain
+    def blocks(self) -> list[tuple[int, Hash]]: ...  # noqa: D102
+    def add_blocks(self, headers: Sequence[Header], events: Sequence[Logged]) -> None: ...  # noqa: D102
+    def drop_blocks_above(self, number: int) -> None: ...  # noqa: D102
+    def forget_blocks_below(self, number: int) -> None:
+        """Forget the hashes of old blocks; their events stay."""
+        ...
+
+    def events(self) -> Iterator[LedgerEvent]: ...  # noqa: D102
+    def fact(self, name: str) -> Any: ...  # noqa: D102
+    def set_fact(self, name: str, value: Any) -> None: ...  # noqa: D102
+
+    # local deny list
+    def add_denial(self, kind: str, subject: Address, value: str, at: int) -> None:
+        """Remember a withdrawal for ever. Repeating one is harmless."""
+        ...
+
+    def denials(self, subjects: Iterable[Address]) -> list[tuple[str, Address, str]]: ...  # noqa: D102
+
+    # records, invitations, offers, documents
+    def add_record(self, record: StoredRecord, at: int) -> None: ...  # noqa: D102
+    def record(self, record: Hash) -> StoredRecord | None: ...  # noqa: D102
+    def records_of(self, subject: Address) -> list[Hash]: ...  # noqa: D102
+    def item_by_digest(self, sealed: Hash) -> StoredItem | None: ...  # noqa: D102
+    def add_upload(self, sealed: Hash, size: int, controller: Address, at: int) -> None: ...  # noqa: D102
+    def upload(self, sealed: Hash, controller: Address) -> int | None: ...  # noqa: D102
+    def add_invitation(self, token: str, invitation: Invitation) -> None: ...  # noqa: D102
+    def invitation(self, token: str) -> Invitation | None: ...  # noqa: D102
+    def claim_invitation(self, token: str, subject: Address, encryption_key: bytes) -> bool:
+        """True if this call claimed it; False if somebody had before."""
+        ...
+
+    def claim_of(self, subject: Address) -> Invitation | None: ...  # noqa: D102
+    def add_offer(self, token: str, offer: Offer) -> None: ...  # noqa: D102
+    def offer(self, token: str) -> Offer | None: ...  # noqa: D102
+    def add_document(self, document: Form | Terms | Profile) -> Hash: ...  # noqa: D102
+    def document(self, document: Hash) -> Form | Terms | Profile | None: ...  # noqa: D102
+
+    # consents
+    def add_consent(self, consent: Consent, signer: Address, signature: bytes, at: int) -> None: ...  # noqa: D102
+    def grants_of(self, record: Hash) -> list[Grant]: ...  # noqa: D102
+    def grant(self, grant: Hash) -> Grant | None: ...  # noqa: D102
+    def consents_with(self, grant: Hash) -> list[tuple[Consent, Address, bytes]]: ...  # noqa: D102
+    def add_approval(self, approval: Approval, signature: bytes) -> None: ...  # noqa: D102
+    def approvals_of(self, record: Hash) -> list[Approval]: ...  # noqa: D102
+
+    # outbox
+    def add_relay(self, relay: Relay) -> Relay:
+        """Store a message to be relayed; one with the same signed message returns the first."""
+        ...
+
+    def relay(self, relay: str) -> Relay | None: ...  # noqa: D102
+    def open_relays(self) -> list[Relay]:
+        """Relays that are neither final nor failed, withdrawals first, then oldest first."""
+        ...
+
+    def update_relay(self, relay: str, **changes: Any) -> None: ...  # noqa: D102
+
+    # sign-in
+    def add_nonce(self, nonce: str, expires_at: int) -> None: ...  # noqa: D102
+    def use_nonce(self, nonce: str, at: int) -> bool:
+        """True if the nonce was unused and unexpired; it never is again."""
+        ...
+
+    def add_token(self, token: str, address: Address, expires_at: int) -> None: ...  # noqa: D102
+    def token_address(self, token: str, at: int) -> Address | None: ...  # noqa: D102
+    def use_request(self, recipient: Address, nonce: Hash) -> bool:
+        """True if this release request was never seen; it never is again."""
+        ...
+
+    # access log and decisions
+    def append_log(self, leaf: bytes, record: Hash | None) -> LogEntry: ...  # noqa: D102
+    def log_of(self, record: Hash) -> list[LogEntry]: ...  # noqa: D102
+    def log_leaves(self, first: int = 0) -> list[bytes]: ...  # noqa: D102
+    def add_decision(self, decision: str, value: Mapping[str, Any]) -> None: ...  # noqa: D102
+    def decision(self, decision: str) -> dict[str, Any] | None: ...  # noqa: D102
+
+
+class Store(Protocol):
+    """The database."""
+
+    def begin(self) -> AbstractContextManager[Transaction]:
+        """A transaction that may write; only one at a time writes, and readers never see half of it."""
+        ...

@@ -1,0 +1,268 @@
+"""The index: a verified copy of what the contracts recorded, up to a fresh block.
+
+It only ever finds candidates faster than the chain could; what it says at a block counts because the running heads
+it recomputed from events equal the heads proven at that block (DESIGN, section 4): a withheld, forged or reordered
+log makes them differ. A withdrawal once seen is remembered for ever, whatever a reorganisation does.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ledger.decisions import Moment
+from ledger.deployment import Deployment
+from ledger.errors import InvalidProof, LedgerUnavailable, StaleLedger, WrongChain
+from ledger.events import WITH_HEAD, Closed, LedgerEvent, Revoked, RevokedAll, Suspended
+from ledger.model import Hash
+from ledger.ports import Chain, Logged, Store, Transaction
+from ledger.proofs import Header
+from ledger.slots import ProvenFacts, Slot, head_slot
+from ledger.state import LedgerState, replay
+
+_log = logging.getLogger(__name__)
+
+STEP = 1000
+"""Blocks read at a time while catching up."""
+PROOF_TRIES = 3
+"""anvil's proofs sometimes do not match the block they were asked for; asked again, they do."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The ledger as of one block. `state` is shared: read it only while `Index.at_head` is open."""
+
+    head: Header
+    confirmed: tuple[Header, ...]
+    state: LedgerState
+
+    def moment(self, wall: int, max_age: int) -> Moment:
+        """The moment a decision made now stands on."""
+        head = self.head
+        return Moment(head.number, head.hash, head.timestamp, self.confirmed[-1].timestamp, wall, max_age)
+
+
+class Index:
+    """Follows the chain on demand: every question first asks whether there is a newer block.
+
+    Args:
+        chain, store, deployment: where to read, where to keep, and what is pinned.
+        confirmations: how many blocks deep a grant must be, the newest block counting as one.
+        reorganisation_limit: how many blocks may be replaced before an operator must look.
+        progress: called with (done, total) blocks while catching up.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        store: Store,
+        deployment: Deployment,
+        confirmations: int = 1,
+        reorganisation_limit: int = 256,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self._chain, self._store, self._deployment = chain, store, deployment
+        self._confirmations, self._limit = confirmations, reorganisation_limit
+        self._progress = progress
+        self._lock = threading.RLock()
+        self._closed: WrongChain | None = None
+        self._snapshot: Snapshot | None = None
+        with store.begin() as tx:
+            self._pin(tx)
+            self._state = self._replay(tx)
+
+    def _pin(self, tx: Transaction) -> None:
+        """Refuse a store that belongs to another ledger."""
+        facts = self._deployment.to_json()
+        known = tx.fact("deployment")
+        if known is None:
+            tx.set_fact("deployment", facts)
+        elif known != facts:
+            raise WrongChain(
+                "This state belongs to another chain or to other contracts. "
+                "Use the deployment file it was made with, or another state directory."
+            )
+
+    def _replay(self, tx: Transaction) -> LedgerState:
+        deployment = self._deployment
+        return replay(LedgerState.empty(deployment.chain_id, deployment.addresses), tx.events())
+
+    def check_chain(self) -> None:
+        """Check that the node is on the pinned chain with the pinned code. Closes the gate when it is not.
+
+        Raises:
+            WrongChain: chain id, genesis or the code of a contract differ from the deployment facts.
+            LedgerUnavailable: the node cannot say.
+        """
+        deployment = self._deployment
+        if (found := self._chain.chain_id()) != deployment.chain_id:
+            raise self._close(f"The node is on chain {found}, not on {deployment.chain_id}.")
+        if self._chain.header(0).hash != deployment.genesis:
+            raise self._close("The node's chain has another genesis block: it is not the chain this ledger is on.")
+        head = self._chain.head()
+        for name in deployment.contracts:
+            account, _ = self._chain.proof(head.hash, name, ())
+            if account.verify(head).code_hash != deployment.contracts[name].code_hash:
+                raise self._close(f"The contract {name} is not there or has other code than was deployed.")
+
+    def _close(self, why: str) -> WrongChain:
+        self._closed = WrongChain(why)
+        _log.error("gate closed: %s", why)
+        return self._closed
+
+    def accept_regression(self) -> None:
+        """An operator's word that blocks were lost (a devnet that was killed): follow what is left of the chain."""
+        with self._lock, self._store.begin() as tx:
+            head = self._chain.head()
+            tx.drop_blocks_above(self._common(tx, head))
+            tx.set_fact("highest", head.number)
+            self._state = self._replay(tx)
+            self._snapshot = self._closed = None
+
+    @contextmanager
+    def at_head(self) -> Iterator[Snapshot]:
+        """The ledger as of the newest block, verified. Nothing changes it while the block is open.
+
+        Raises:
+            LedgerUnavailable: the node does not answer, or withholds logs.
+            WrongChain: the chain went back behind what was seen, or is not the pinned one: the gate is closed.
+        """
+        with self._lock:
+            yield self._refresh()
+
+    def _refresh(self) -> Snapshot:
+        if self._closed is not None:
+            raise self._closed
+        head = self._chain.head()
+        if self._snapshot is not None and self._snapshot.head.hash == head.hash:
+            return self._snapshot
+        for attempt in range(PROOF_TRIES):
+            try:
+                with self._store.begin() as tx:
+                    self._catch_up(tx, head)
+                    self._verify_heads(head)
+                    tx.set_fact("highest", head.number)
+                break
+            except (InvalidProof, LedgerUnavailable) as error:
+                # The unit of work is undone; the state in memory must be as well.
+                with self._store.begin() as tx:
+                    self._state = self._replay(tx)
+                if attempt == PROOF_TRIES - 1:
+                    raise LedgerUnavailable("What the Ethereum node says of its logs cannot be proven.") from error
+                head = self._chain.head()
+        self._snapshot = Snapshot(head, self._confirmed(head), self._state)
+        return self._snapshot
+
+    def _catch_up(self, tx: Transaction, head: Header) -> None:
+        highest = tx.fact("highest")
+        if highest is not None and head.number < highest:
+            raise self._close(
+                f"The chain went back from block {highest} to {head.number}: it was reset or restored. "
+                "An operator must look at it (`volens up --accept-loss`)."
+            )
+        known = tx.blocks()
+        common = self._common(tx, head)
+        if known and common < known[-1][0]:
+            _log.warning("reorganisation: back to block %d", common)
+            tx.drop_blocks_above(common)
+            self._state = self._replay(tx)
+        first = max(common + 1, self._deployment.first_block)
+        last_full = head.number - self._limit
+        for start in range(first, last_full, STEP):
+            self._take(tx, (), self._chain.events_between(start, min(start + STEP, last_full) - 1))
+            if self._progress:
+                self._progress(min(start + STEP, last_full) - first, head.number - first + 1)
+        parent: Header | None = None
+        for number in range(max(first, last_full, 0), head.number + 1):
+            header = head if number == head.number else self._chain.header(number)
+            if parent is not None and header.parent_hash != parent.hash:
+                raise LedgerUnavailable("The chain was reorganised while it was read.")
+            self._take(tx, (header,), self._chain.events(header.hash))
+            parent = header
+        tx.forget_blocks_below(head.number - self._limit)
+
+    def _common(self, tx: Transaction, head: Header) -> int:
+        """The newest block that we and the node both have."""
+        known = tx.blocks()
+        if not known:
+            return self._deployment.first_block - 1
+        for number, block in reversed(known):
+            if number <= head.number and (head if number == head.number else self._chain.header(number)).hash == block:
+                return number
+        if known[0][0] <= self._deployment.first_block:
+            return self._deployment.first_block - 1
+        raise self._close(f"More than {self._limit} blocks were replaced. An operator must look at it.")
+
+    def _take(self, tx: Transaction, headers: Sequence[Header], logged: Sequence[Logged]) -> None:
+        tx.add_blocks(headers, logged)
+        for entry in logged:
+            self._state.apply(entry.event)
+            _remember_withdrawal(tx, entry.event)
+
+    def prove(self, head: Header, slots: Sequence[Slot]) -> tuple[ProvenFacts, dict[str, tuple[bytes, ...]]]:
+        """Prove slots at a block, with the code of their contracts.
+
+        Returns:
+            The facts, and the account proof of each contract.
+
+        Raises:
+            InvalidProof: a proof does not hold. LedgerUnavailable: the node does not answer.
+            WrongChain: a contract has other code than was deployed; the gate is closed.
+        """
+        values: dict[tuple[str, Hash], int] = {}
+        accounts: dict[str, tuple[bytes, ...]] = {}
+        for contract in sorted({slot.contract for slot in slots}):
+            keys = [slot.key for slot in slots if slot.contract == contract]
+            account_proof, slot_proofs = self._chain.proof(head.hash, contract, keys)
+            if account_proof.address != self._deployment.contracts[contract].address:
+                raise InvalidProof("The node proved another account.")
+            account = account_proof.verify(head)
+            if account.code_hash != self._deployment.contracts[contract].code_hash:
+                raise self._close(f"The contract {contract} has other code than was deployed.")
+            values.update({(contract, proof.key): proof.verify(account) for proof in slot_proofs})
+            accounts[contract] = account_proof.nodes
+        return ProvenFacts(values), accounts
+
+    def _verify_heads(self, head: Header) -> None:
+        proven, _ = self.prove(head, [head_slot(contract) for contract in WITH_HEAD])
+        for contract in WITH_HEAD:
+            if proven.head(contract) != self._state.heads[contract]:
+                raise LedgerUnavailable(f"The logs of {contract} are not complete: its proven head differs.")
+
+    def _confirmed(self, head: Header) -> tuple[Header, ...]:
+        """The headers from the head down to the one that is `confirmations` deep, linked by their parent hashes."""
+        headers = [head]
+        while len(headers) < self._confirmations and headers[-1].number > 0:
+            parent = self._chain.header(headers[-1].number - 1)
+            if parent.hash != headers[-1].parent_hash:
+                raise LedgerUnavailable("The chain was reorganised while it was read.")
+            headers.append(parent)
+        return tuple(headers)
+
+
+def require_fresh(moment: Moment) -> None:
+    """Refuse to go on from a block that is too old or from the future.
+
+    Raises:
+        StaleLedger: the two clocks do not agree.
+    """
+    if not moment.fresh:
+        raise StaleLedger(
+            f"The newest block is {moment.wall - moment.timestamp} seconds old; no answer is given beyond "
+            f"{moment.max_age}. Try again."
+        )
+
+
+def _remember_withdrawal(tx: Transaction, event: LedgerEvent) -> None:
+    match event:
+        case Revoked():
+            tx.add_denial("revoked", event.subject, event.grant_hash, event.at)
+        case RevokedAll():
+            tx.add_denial("revoked_before", event.subject, str(event.before), event.at)
+        case Suspended() if event.suspended:
+            tx.add_denial("suspended", event.subject, str(event.suspension_at), event.at)
+        case Closed():
+            tx.add_denial("closed", event.subject, "", event.at)
+        case _:
+            pass

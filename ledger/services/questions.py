@@ -1,0 +1,133 @@
+"""Answering questions: gather the evidence at a fresh block, decide, write it down, answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ledger.decisions import Decision, Moment, Question, Reason, decide, deny, party_to
+from ledger.deployment import Deployment
+from ledger.errors import Unavailable, Untrusted
+from ledger.model import ZERO_HASH, Address, Hash
+from ledger.ports import Store, Transaction
+from ledger.services import access_log
+from ledger.services.evidence import Openings, denials, gather
+from ledger.services.index import Index, Snapshot
+from ledger.typed_data import struct_hash
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A decision as one asker may see it, under the name by which its bundle can be had."""
+
+    id: str
+    decision: Decision
+
+
+class Questions:
+    """The use case behind every AuthZEN evaluation.
+
+    Args:
+        clock: Unix seconds on the wall.
+        max_age: how many seconds old the newest block may be.
+    """
+
+    def __init__(
+        self, index: Index, store: Store, deployment: Deployment, clock: Callable[[], int], max_age: int
+    ) -> None:
+        self._index, self._store, self._deployment = index, store, deployment
+        self._clock, self._max_age = clock, max_age
+
+    def ask(self, asker: Address, question: Question) -> Answer:
+        """Answer one question.
+
+        The answer is durable in the access log before it is returned. An asker who is not party to a grant of the
+        record reads `no_consent` whatever the true reason is, so that nobody learns which records exist; the
+        subject reads the true reason in her log.
+        """
+        identifier = access_log.new_id("dec")
+        try:
+            with self._index.at_head() as snapshot, self._store.begin() as tx:
+                return self._answer(tx, identifier, asker, question, snapshot)
+        except (Unavailable, Untrusted):
+            # Nothing is known about the present, so there is nothing to tell apart for any asker.
+            now = Moment(0, ZERO_HASH, 0, 0, self._clock(), self._max_age)
+            return Answer(identifier, deny(Reason.LEDGER_UNAVAILABLE, now))
+
+    def _answer(
+        self, tx: Transaction, identifier: str, asker: Address, question: Question, snapshot: Snapshot
+    ) -> Answer:
+        moment = snapshot.moment(self._clock(), self._max_age)
+        openings = gather(tx, question.record, self._deployment.domain)
+        denied = denials(tx, openings.subjects())
+        evidence = openings.evidence(snapshot.state, denied)
+        decision = decide(question, evidence, moment)
+        party = party_to(asker, evidence) and asker in (question.recipient, *_holders(openings))
+        told = decision if party else _uniform(decision)
+        items = item_hashes(openings, question)
+        access_log.note(tx, "decision", identifier, asker, question, items, decision, openings.record is not None)
+        tx.add_decision(identifier, remember(asker, question, decision, told, snapshot, sorted(denied.revoked)))
+        return Answer(identifier, told)
+
+
+def _holders(openings: Openings) -> tuple[Address, ...]:
+    """Who may ask on behalf of any recipient: the controller and the subjects."""
+    return (openings.record.record.controller, *openings.subjects()) if openings.record else ()
+
+
+def _uniform(decision: Decision) -> Decision:
+    """What an outsider is told. A permit can only be a recipient's, so it is hidden from others as well."""
+    reason = Reason.STALE_LEDGER if decision.reason is Reason.STALE_LEDGER else Reason.NO_CONSENT
+    return replace(deny(reason, decision.moment))
+
+
+def item_hashes(openings: Openings, question: Question) -> list[Hash]:
+    """The hashes of the items a question names, as far as the record has them; all when it names none."""
+    if openings.record is None:
+        return []
+    names = {*question.items, *question.digests}
+    return [struct_hash(item) for name, item in openings.record.items.items() if not names or name in names]
+
+
+def remember(
+    asker: Address,
+    question: Question,
+    decision: Decision,
+    told: Decision,
+    snapshot: Snapshot,
+    revoked: list[tuple[Address, Hash]],
+) -> dict[str, Any]:
+    """What a bundle of this decision will need beside the openings and the chain's own history."""
+    return {
+        "asker": asker,
+        "question": question_json(question),
+        "decision": decision_json(decision),
+        "told": decision_json(told),
+        "headers": ["0x" + header.rlp.hex() for header in snapshot.confirmed],
+        "at": decision.moment.wall,
+        "maxAge": decision.moment.max_age,
+        "revoked": [list(pair) for pair in revoked],
+    }
+
+
+def question_json(question: Question) -> dict[str, Any]:
+    """A question as it appears in bundles."""
+    return {
+        "recipient": question.recipient,
+        "record": question.record,
+        "purpose": question.purpose,
+        "channel": question.channel,
+        "items": list(question.items),
+        "digests": dict(question.digests),
+        "facts": dict(question.facts),
+    }
+
+
+def decision_json(decision: Decision) -> dict[str, Any]:
+    """A decision as it appears in bundles."""
+    return {
+        "permitted": decision.permitted,
+        "reason": str(decision.reason),
+        "grant": decision.grant,
+        "until": decision.until,
+        "obligations": list(decision.obligations),
+    }

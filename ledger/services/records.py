@@ -1,0 +1,258 @@
+"""Records: inviting a patient, registering sealed material, offering a consent, and what the subject may read."""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ledger.decisions import Reason, authenticate, standing
+from ledger.deployment import Deployment
+from ledger.documents import Form, Terms
+from ledger.errors import Conflict, Expired, InvalidMessage, NotAuthorised, NotFound
+from ledger.model import MAX_TITLE, Address, Grant, Hash, Item, Record, text
+from ledger.ports import Invitation, Offer, Store, StoredItem, StoredRecord, Transaction, Vault
+from ledger.services import access_log
+from ledger.services.custody import Custodian, check_sealed
+from ledger.services.evidence import denials, gather
+from ledger.services.index import Index
+from ledger.state import ROLE_CONTROLLER, LedgerState
+from ledger.typed_data import struct_hash
+
+MAX_SEALED = 4 * 2**30
+"""Bytes of the largest sealed item."""
+INVITATION_LIFE = 14 * 86400
+OFFER_LIFE = 30 * 86400
+
+
+def token_hash(token: str) -> str:
+    """What the store keeps of a token: whoever reads the database cannot use it."""
+    return "0x" + hashlib.sha256(token.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Deposit:
+    """What a controller hands in for one item: its opening, the digest of the uploaded bytes, the wrapped key."""
+
+    item: Item
+    sealed: Hash
+    wrapped: bytes
+
+
+@dataclass(frozen=True)
+class GrantView:
+    """A grant as its subject sees it."""
+
+    grant: Grant
+    hash: Hash
+    subject: Address
+    standing: Reason
+
+
+class Records:
+    """Everything about records except deciding and releasing."""
+
+    def __init__(
+        self,
+        index: Index,
+        store: Store,
+        vault: Vault,
+        custodian: Custodian,
+        deployment: Deployment,
+        clock: Callable[[], int],
+    ) -> None:
+        self._index, self._store, self._vault, self._custodian = index, store, vault, custodian
+        self._deployment, self._clock = deployment, clock
+
+    def require_controller(self, caller: Address) -> None:
+        """Refuse whoever the Directory does not list as a controller.
+
+        Raises:
+            NotAuthorised: not listed, or suspended.
+        """
+        with self._index.at_head() as snapshot:
+            _require(snapshot.state, caller)
+
+    def invite(self, controller: Address, title: str) -> str:
+        """A new invitation; returns its secret token, of which only a hash is kept."""
+        self.require_controller(controller)
+        token = secrets.token_urlsafe(24)
+        text(title, "title", limit=MAX_TITLE)
+        with self._store.begin() as tx:
+            tx.add_invitation(token_hash(token), Invitation(controller, title, self._clock() + INVITATION_LIFE))
+        return token
+
+    def invitation(self, token: str) -> Invitation:
+        """The invitation behind a token.
+
+        Raises:
+            NotFound: no such invitation. Expired: it has not been answered in time.
+        """
+        with self._store.begin() as tx:
+            invitation = tx.invitation(token_hash(token))
+        if invitation is None:
+            raise NotFound("There is no such invitation.")
+        if invitation.subject is None and invitation.expires_at <= self._clock():
+            raise Expired("The invitation has expired. Ask for a new one.")
+        return invitation
+
+    def claim(self, token: str, subject: Address, encryption_key: bytes) -> Invitation:
+        """Bind an invitation to the fresh pseudonym that answers it; answering twice with the same is harmless.
+
+        Raises:
+            NotFound, Expired: see `invitation`. Conflict: somebody else answered, or the pseudonym is in use.
+        """
+        invitation = self.invitation(token)
+        with self._store.begin() as tx:
+            other = tx.claim_of(subject)
+            if not tx.claim_invitation(token_hash(token), subject, encryption_key):
+                answered = tx.invitation(token_hash(token))
+                if answered is None or answered.subject != subject or answered.encryption_key != encryption_key:
+                    raise Conflict("Somebody has answered this invitation already.")
+            elif other is not None:
+                raise Conflict("This pseudonym has been used before. Every record needs a fresh one.")
+        return invitation
+
+    def upload(self, controller: Address, content: Iterable[bytes]) -> tuple[Hash, int]:
+        """Take sealed bytes in; returns their SHA-256 and size."""
+        self.require_controller(controller)
+        digest, size = self._vault.put(content, MAX_SEALED)
+        with self._store.begin() as tx:
+            tx.add_upload(digest, size, controller, self._clock())
+        return digest, size
+
+    def register(self, controller: Address, record: Record, signature: bytes, deposits: Sequence[Deposit]) -> Hash:
+        """Register a record: everything about it is checked, down to the sealed bytes, before it is kept.
+
+        Raises:
+            NotAuthorised: the caller is not the record's controller, or not listed.
+            BadSignature, InvalidMessage, InvalidFile, Refused: something does not hold; nothing is kept.
+            Conflict: the record is registered already with other content.
+        """
+        if record.controller != controller:
+            raise NotAuthorised("Only its controller can register a record.", "controller_not_listed")
+        self.require_controller(controller)
+        authenticate(record, (deposit.item for deposit in deposits), signature, self._deployment.domain)
+        if tuple(struct_hash(deposit.item) for deposit in deposits) != record.items:
+            raise InvalidMessage("items", "must open every item of the record, in its order")
+        with self._store.begin() as tx:
+            claim = tx.claim_of(record.subject)
+            sizes = [tx.upload(deposit.sealed, controller) for deposit in deposits]
+            if tx.record(struct_hash(record)) is not None:
+                return struct_hash(record)
+        if claim is None or claim.controller != controller or claim.encryption_key is None:
+            raise InvalidMessage("subject", "has not answered an invitation of this controller")
+        if claim.title != record.title:
+            raise InvalidMessage("title", "must be the one in the invitation the patient answered")
+        stored = tuple(
+            self._deposit(record, deposit, size, claim.encryption_key)
+            for deposit, size in zip(deposits, sizes, strict=True)
+        )
+        with self._store.begin() as tx:
+            if tx.record(struct_hash(record)) is None:
+                tx.add_record(StoredRecord(record, struct_hash(record), signature, stored), self._clock())
+        return struct_hash(record)
+
+    def _deposit(self, record: Record, deposit: Deposit, size: int | None, encryption_key: bytes) -> StoredItem:
+        if size is None:
+            raise NotFound(f"The sealed bytes of “{deposit.item.name}” were not uploaded.")
+        item, name = struct_hash(deposit.item), struct_hash(record)
+        identity = self._custodian.accept(deposit.wrapped, item, record.controller)
+        with self._vault.open(deposit.sealed) as sealed:
+            check_sealed(sealed, identity, deposit.item.sha256, deposit.item.size)
+        return StoredItem(
+            deposit.item,
+            deposit.sealed,
+            size,
+            self._custodian.keep(identity, name, item),
+            self._custodian.wrap_for_subject(identity, name, item, record.subject, encryption_key),
+        )
+
+    def publish(self, document: Form | Terms) -> Hash:
+        """Keep a document whose hash its issuer has published on chain.
+
+        Raises:
+            NotFound: the PolicyRegistry does not list it for its issuer.
+        """
+        with self._index.at_head() as snapshot:
+            if not snapshot.state.document(document.issuer, document.hash).published_at:
+                raise NotFound("This document is not published in the PolicyRegistry by its issuer.")
+        with self._store.begin() as tx:
+            return tx.add_document(document)
+
+    def document(self, name: Hash) -> Form | Terms:
+        """A form or terms by hash."""
+        with self._store.begin() as tx:
+            document = tx.document(name)
+        if not isinstance(document, Form | Terms):
+            raise NotFound("There is no such document.")
+        return document
+
+    def offer(self, controller: Address, record: Hash, grants: tuple[Grant, ...], language: str) -> str:
+        """Propose a consent for a record; returns the secret token of the offer."""
+        with self._store.begin() as tx:
+            stored = tx.record(record)
+            if stored is None or stored.record.controller != controller:
+                raise NotFound("There is no such record of yours.")
+            for position, grant in enumerate(grants):
+                if grant.record != record:
+                    raise InvalidMessage(f"grants[{position}].record", "must be the record that is offered")
+            token = secrets.token_urlsafe(24)
+            tx.add_offer(token_hash(token), Offer(record, grants, language, self._clock() + OFFER_LIFE))
+        return token
+
+    def offered(self, token: str) -> tuple[Offer, StoredRecord]:
+        """The offer behind a token, and the record it is about.
+
+        Raises:
+            NotFound: no such offer. Expired: too late.
+        """
+        with self._store.begin() as tx:
+            offer = tx.offer(token_hash(token))
+            stored = tx.record(offer.record) if offer else None
+        if offer is None or stored is None:
+            raise NotFound("There is no such offer.")
+        if offer.expires_at <= self._clock():
+            raise Expired("The offer has expired. Ask for a new one.")
+        return offer, stored
+
+    def record(self, caller: Address, record: Hash) -> StoredRecord:
+        """A record, for its subject, stewards and controller. To anybody else it does not exist.
+
+        Raises:
+            NotFound: no such record, or none of the caller's.
+        """
+        with self._store.begin() as tx:
+            return _own(tx, caller, record)
+
+    def grants(self, caller: Address, record: Hash, max_age: int) -> list[GrantView]:
+        """The grants of a record with their standing now, for whom `record` answers."""
+        with self._index.at_head() as snapshot, self._store.begin() as tx:
+            stored = _own(tx, caller, record)
+            openings = gather(tx, record, self._deployment.domain)
+            evidence = openings.evidence(snapshot.state, denials(tx, openings.subjects()))
+            moment = snapshot.moment(self._clock(), max_age)
+            subjects = (stored.record.subject, *stored.record.stewards)
+            return [
+                GrantView(opening.grant, opening.hash, subject, standing(opening, subject, evidence, moment))
+                for opening in openings.grants
+                for subject in subjects
+            ]
+
+    def accesses(self, caller: Address, record: Hash) -> list[dict[str, Any]]:
+        """The access log of a record, for whom `record` answers."""
+        with self._store.begin() as tx:
+            _own(tx, caller, record)
+            return [access_log.read(entry) for entry in tx.log_of(record)]
+
+
+def _own(tx: Transaction, caller: Address, record: Hash) -> StoredRecord:
+    stored = tx.record(record)
+    if stored is None or caller not in (stored.record.controller, stored.record.subject, *stored.record.stewards):
+        raise NotFound("There is no such record.")
+    return stored
+
+
+def _require(state: LedgerState, caller: Address) -> None:
+    if not state.party(caller).has(ROLE_CONTROLLER):
+        raise NotAuthorised("Only an institution listed in the Directory as a controller may do this.", "not_listed")

@@ -1,0 +1,79 @@
+"""Sign-In with Ethereum: a nonce, a signed message, a short bearer token."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ledger import siwe
+from ledger.deployment import Deployment
+from ledger.errors import NotAuthorised, Refused
+from ledger.model import Address
+from ledger.ports import Store
+from ledger.services.records import token_hash
+
+NONCE_LIFE = 300
+TOKEN_LIFE = 900
+
+
+@dataclass(frozen=True)
+class Token:
+    """A bearer token and how many seconds it lasts."""
+
+    value: str
+    expires_in: int
+
+
+class SignIns:
+    """Who is asking.
+
+    Args:
+        public_url: the address under which clients reach the service; sign-in messages must name it.
+    """
+
+    def __init__(self, store: Store, deployment: Deployment, clock: Callable[[], int], public_url: str) -> None:
+        self._store, self._deployment, self._clock = store, deployment, clock
+        self._url = public_url.rstrip("/")
+        self._domain = urlsplit(public_url).netloc
+
+    def nonce(self) -> tuple[str, int]:
+        """A fresh nonce and when it expires."""
+        nonce, expires_at = secrets.token_hex(16), self._clock() + NONCE_LIFE
+        with self._store.begin() as tx:
+            tx.add_nonce(nonce, expires_at)
+        return nonce, expires_at
+
+    def prove(self, text: str, signature: bytes) -> siwe.SignIn:
+        """Check a signed message and use its nonce up.
+
+        Raises:
+            Refused and its kin: see `siwe.verify`; or the nonce is not ours, used or expired.
+        """
+        now = self._clock()
+        message = siwe.verify(
+            text, signature, domain=self._domain, uri=self._url, chain_id=self._deployment.chain_id, at=now
+        )
+        with self._store.begin() as tx:
+            if not tx.use_nonce(message.nonce, now):
+                raise Refused("The sign-in nonce is unknown, used or expired. Ask for a new one.")
+        return message
+
+    def sign_in(self, text: str, signature: bytes) -> Token:
+        """Trade a signed message for a bearer token bound to its address."""
+        message = self.prove(text, signature)
+        token = secrets.token_urlsafe(32)
+        with self._store.begin() as tx:
+            tx.add_token(token_hash(token), message.address, self._clock() + TOKEN_LIFE)
+        return Token(token, TOKEN_LIFE)
+
+    def who(self, token: str) -> Address:
+        """The address behind a bearer token.
+
+        Raises:
+            NotAuthorised: unknown or expired.
+        """
+        with self._store.begin() as tx:
+            address = tx.token_address(token_hash(token), self._clock())
+        if address is None:
+            raise NotAuthorised("The token is unknown or has expired. Sign in again.", "not_signed_in")
+        return address

@@ -1,0 +1,1 @@
+"""Recorders of the test vectors that come from other programs."""
