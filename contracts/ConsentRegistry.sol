@@ -3,24 +3,18 @@ pragma solidity ^0.8.24;
 
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {ERC165} from "@openzeppelin/contracts/utils/introspection/ERC165.sol";
-import {ConsentState} from "./ConsentState.sol";
+import {ConsentAuthority} from "./ConsentAuthority.sol";
 import {IConsentRegistry} from "./interfaces/IConsentRegistry.sol";
 import {ConsentTypes} from "./libraries/ConsentTypes.sol";
 import {Rights} from "./libraries/Rights.sol";
-import {SignatureVerification} from "./libraries/SignatureVerification.sol";
 
 /// @title Consent registry
 /// @dev Immutable: no owner, no proxy, no pause. Check order everywhere: deadline, subject state, signature, write, head,
 /// emit. Own and relayed entry points meet in one private function.
-contract ConsentRegistry is ConsentState, EIP712, ERC165 {
-    using SignatureVerification for bytes32;
-
+contract ConsentRegistry is ConsentAuthority, ERC165 {
     /// @dev How far `Suspension.at` and `Delegation.at` may run ahead of the block: clocks differ, but not by more.
     uint64 private constant CLOCK_DRIFT = 15 minutes;
-
-    constructor() EIP712(ConsentTypes.NAME, ConsentTypes.VERSION) {}
 
     /// @inheritdoc IConsentRegistry
     function grant(bytes32[] calldata grantHashes) external {
@@ -163,28 +157,6 @@ contract ConsentRegistry is ConsentState, EIP712, ERC165 {
         bytes32 message = ConsentTypes.hashConsent(subject, grantHashes, deadline);
         _authorise(subject, signer, Rights.GRANT, message, signature);
         return _grant(running, subject, grantHashes, signer);
-    }
-
-    /// @dev The right that is needed decides how strictly the signature is checked: granting widens, withdrawing narrows.
-    function _authorise(
-        address subject,
-        address signer,
-        uint8 right,
-        bytes32 message,
-        bytes calldata signature
-    ) private view {
-        if (signer != subject) {
-            Delegation memory delegation = delegations(subject, signer);
-            bool lapsed = delegation.validUntil <= block.timestamp;
-            if (lapsed || delegation.rights & right == 0) revert NotAuthorised(subject, signer, right);
-        }
-        // Sending the transaction oneself is as strong as signing a message for someone else to send.
-        if (signature.length == 0 && signer == msg.sender) return;
-        bytes32 digest = _hashTypedDataV4(message);
-        bool signed = right == Rights.WITHDRAW
-            ? digest.signedByEither(signer, signature)
-            : digest.signedBy(signer, signature);
-        if (!signed) revert SignatureInvalid(signer, digest);
     }
 
     function _checkClock(uint64 at) private view {

@@ -186,6 +186,38 @@ class Denials:
     suspended_at: Mapping[Address, int] = field(default_factory=dict)
     closed: frozenset[Address] = frozenset()
 
+    @classmethod
+    def of(cls, rows: Iterable[tuple[str, Address, str]]) -> "Denials":
+        """Read the deny list as it is stored and as it stands in bundles: (kind, subject, value)."""
+        revoked: set[tuple[Address, Hash]] = set()
+        before: dict[Address, int] = {}
+        suspended: dict[Address, int] = {}
+        closed: set[Address] = set()
+        for kind, subject, value in rows:
+            match kind:
+                case "revoked":
+                    revoked.add((subject, Hash(value)))
+                case "revoked_before":
+                    before[subject] = max(before.get(subject, 0), int(value))
+                case "suspended":
+                    suspended[subject] = max(suspended.get(subject, 0), int(value))
+                case "closed":
+                    closed.add(subject)
+                case _:
+                    raise ValueError(f"unknown denial {kind}")
+        return cls(frozenset(revoked), before, suspended, frozenset(closed))
+
+    def rows(self) -> list[tuple[str, Address, str]]:
+        """The list as `of` reads it, in one order."""
+        return sorted(
+            [
+                *(("revoked", subject, grant) for subject, grant in self.revoked),
+                *(("revoked_before", subject, str(at)) for subject, at in self.revoked_before.items()),
+                *(("suspended", subject, str(at)) for subject, at in self.suspended_at.items()),
+                *(("closed", subject, "") for subject in self.closed),
+            ]
+        )
+
 
 @dataclass(frozen=True)
 class Evidence:

@@ -246,7 +246,8 @@ class Profile(Document):
 
 TEMPLATES = ("publication-form", "terms-journal", "terms-social-mastodon", "terms-social-instagram")
 _TEMPLATES: Mapping[str, str] = {
-    name: resources.files("ledger.templates").joinpath(f"{name}.json").read_text(encoding="utf-8") for name in TEMPLATES
+    name: resources.files("ledger").joinpath("templates", f"{name}.json").read_text(encoding="utf-8")
+    for name in TEMPLATES
 }
 
 

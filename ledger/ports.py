@@ -280,3 +280,7 @@ class Store(Protocol):
     def begin(self) -> AbstractContextManager[Transaction]:
         """A transaction that may write; only one at a time writes, and readers never see half of it."""
         ...
+
+    def close(self) -> None:
+        """Let go of the database."""
+        ...

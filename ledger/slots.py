@@ -11,7 +11,7 @@ from ledger.documents import Form
 from ledger.errors import InvalidProof
 from ledger.events import WITH_HEAD
 from ledger.model import Address, Hash, to_hash
-from ledger.proofs import mapping_slot, slot_key, unpack
+from ledger.proofs import AccountProof, SlotProof, mapping_slot, slot_key, unpack
 from ledger.state import DocumentStatus, Entry, Facts, Party, SubjectState
 
 POSITIONS = {
@@ -32,6 +32,14 @@ class Slot:
     contract: str
     key: Hash
     label: str = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Proven:
+    """The proofs of one contract at one block: its account, and slots with the values their proofs showed."""
+
+    account: AccountProof
+    slots: tuple[tuple[Slot, int, SlotProof], ...]
 
 
 def head_slot(contract: str) -> Slot:

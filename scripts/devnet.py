@@ -1,7 +1,7 @@
 """A local Ethereum node as a child process, and the few RPC calls that steer it.
 
-anvil is quick to start and keeps its state in a file; Hardhat is an independent second implementation that
-stays fast with large states. Both speak Prague and chain id 31337 here, so what passes on one must pass on the
+anvil is quick to start, keeps its state in a file and proves the newest 500 blocks; Hardhat is an independent
+second implementation that stays fast with large states. Both speak Prague and chain id 31337 here, so what passes on one must pass on the
 other.
 
 The node never outlives its parent. Leaving the context, an exception and a normal exit end it; when the parent
@@ -264,14 +264,13 @@ class Devnet:
         pid: of the node itself.
     """
 
-    def __init__(self, kind: Kind, port: int, process: "subprocess.Popen[bytes]", log: IO[bytes], scratch: str) -> None:
+    def __init__(self, kind: Kind, port: int, process: "subprocess.Popen[bytes]", log: IO[bytes]) -> None:
         self.kind = kind
         self.port = port
         self.rpc_url = f"http://{HOST}:{port}"
         self.pid = process.pid
         self._process = process
         self._log = log
-        self._scratch = scratch
         atexit.register(self.stop)
 
     @classmethod
@@ -308,7 +307,8 @@ class Devnet:
         port = _bound(port)
         if kind == "anvil":
             command = [_anvil(), "--host", HOST, "--port", str(port), "--chain-id", str(chain_id)]
-            command += ["--hardfork", "prague", "--silent"]
+            # Without the last option, states of all but the newest 500 blocks pile up in the home directory.
+            command += ["--hardfork", "prague", "--silent", "--max-persisted-states", "0"]
             if state is not None:
                 state.parent.mkdir(parents=True, exist_ok=True)
                 if state.exists():
@@ -321,10 +321,6 @@ class Devnet:
         if log is not None:
             log.parent.mkdir(parents=True, exist_ok=True)
         output: IO[bytes] = log.open("a+b") if log else tempfile.TemporaryFile()  # noqa: SIM115
-        scratch = tempfile.mkdtemp(prefix="volens-devnet-")
-        if kind == "anvil":
-            # Where it puts old states once there are 500; the default is in the home directory, and stays there.
-            command += ["--cache-path", scratch]
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-I", "-S", "-c", _GUARD, str(os.getpid()), *command],
             cwd=ROOT,
@@ -334,7 +330,7 @@ class Devnet:
             start_new_session=True,
             env=os.environ | {"HARDHAT_DISABLE_TELEMETRY": "true", "NO_COLOR": "1"},
         )
-        node = cls(kind, port, process, output, scratch)
+        node = cls(kind, port, process, output)
         try:
             node._wait(chain_id)
             if kind == "hardhat" and block_time is not None:
@@ -398,7 +394,6 @@ class Devnet:
     def _clean(self) -> None:
         atexit.unregister(self.stop)
         self._log.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self

@@ -210,7 +210,7 @@ class PatientKeys:
         if type(index) is not int or not 0 <= index <= MAX_INDEX:
             raise InvalidInput(f"The index of a subject must be a whole number from 0 to {MAX_INDEX}.")
         signing = SigningKey.from_secret(self._derive(SIGNING_PATH.format(index=index)))
-        seed = _hkdf(self._derive(ENCRYPTION_PATH.format(index=index)), ENCRYPTION_INFO)
+        seed = encryption_seed(self, index).reveal()
         return SubjectKeys(signing.address, signing._private, index, EncryptionKey.from_seed(seed))
 
     def vault_key(self) -> Secret[bytes]:
@@ -224,3 +224,8 @@ class PatientKeys:
 
     def _derive(self, path: str) -> bytes:
         return HDPath(path).derive(self._seed.reveal())
+
+
+def encryption_seed(patient: PatientKeys, index: int) -> Secret[bytes]:
+    """The X-Wing seed (32 bytes) of one subject, for vectors and for wallets in other languages."""
+    return Secret(_hkdf(patient._derive(ENCRYPTION_PATH.format(index=index)), ENCRYPTION_INFO))

@@ -46,20 +46,4 @@ def gather(tx: Transaction, record: Hash, domain: Domain) -> Openings:
 
 def denials(tx: Transaction, subjects: Iterable[Address]) -> Denials:
     """The local deny list, as far as it concerns these subjects."""
-    revoked: set[tuple[Address, Hash]] = set()
-    before: dict[Address, int] = {}
-    suspended: dict[Address, int] = {}
-    closed: set[Address] = set()
-    for kind, subject, value in tx.denials(subjects):
-        match kind:
-            case "revoked":
-                revoked.add((subject, Hash(value)))
-            case "revoked_before":
-                before[subject] = max(before.get(subject, 0), int(value))
-            case "suspended":
-                suspended[subject] = max(suspended.get(subject, 0), int(value))
-            case "closed":
-                closed.add(subject)
-            case _:
-                raise ValueError(f"unknown denial {kind}")
-    return Denials(frozenset(revoked), before, suspended, frozenset(closed))
+    return Denials.of(tx.denials(subjects))

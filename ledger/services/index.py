@@ -7,18 +7,18 @@ log makes them differ. A withdrawal once seen is remembered for ever, whatever a
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ledger.decisions import Moment
 from ledger.deployment import Deployment
-from ledger.errors import InvalidProof, LedgerUnavailable, StaleLedger, WrongChain
+from ledger.errors import InvalidInput, InvalidProof, LedgerUnavailable, StaleLedger, WrongChain
 from ledger.events import WITH_HEAD, Closed, LedgerEvent, Revoked, RevokedAll, Suspended
 from ledger.model import Hash
 from ledger.ports import Chain, Logged, Store, Transaction
 from ledger.proofs import Header
-from ledger.slots import ProvenFacts, Slot, head_slot
+from ledger.slots import Proven, ProvenFacts, Slot, head_slot
 from ledger.state import LedgerState, replay
 
 _log = logging.getLogger(__name__)
@@ -131,6 +131,21 @@ class Index:
         with self._lock:
             yield self._refresh()
 
+    def require(self, number: int, block: Hash) -> None:
+        """Make sure that answers are at least as fresh as a block somebody has seen.
+
+        Raises:
+            InvalidInput: no such block: another chain, or a reorganisation took it away.
+            LedgerUnavailable: the node has not got that far.
+        """
+        with self.at_head() as snapshot:
+            if number > snapshot.head.number:
+                raise LedgerUnavailable("The node has not seen that block yet. Ask again shortly.")
+            with self._store.begin() as tx:
+                known = dict(tx.blocks())
+            if known.get(number, block) != block:
+                raise InvalidInput("The token names a block that is not on this chain.")
+
     def _refresh(self) -> Snapshot:
         if self._closed is not None:
             raise self._closed
@@ -200,32 +215,34 @@ class Index:
             self._state.apply(entry.event)
             _remember_withdrawal(tx, entry.event)
 
-    def prove(self, head: Header, slots: Sequence[Slot]) -> tuple[ProvenFacts, dict[str, tuple[bytes, ...]]]:
+    def prove(self, head: Header, slots: Sequence[Slot]) -> dict[str, Proven]:
         """Prove slots at a block, with the code of their contracts.
 
         Returns:
-            The facts, and the account proof of each contract.
+            By contract, the account proof and each slot with its proven value.
 
         Raises:
             InvalidProof: a proof does not hold. LedgerUnavailable: the node does not answer.
             WrongChain: a contract has other code than was deployed; the gate is closed.
         """
-        values: dict[tuple[str, Hash], int] = {}
-        accounts: dict[str, tuple[bytes, ...]] = {}
+        proven: dict[str, Proven] = {}
         for contract in sorted({slot.contract for slot in slots}):
-            keys = [slot.key for slot in slots if slot.contract == contract]
-            account_proof, slot_proofs = self._chain.proof(head.hash, contract, keys)
+            wanted = [slot for slot in slots if slot.contract == contract]
+            account_proof, slot_proofs = self._chain.proof(head.hash, contract, [slot.key for slot in wanted])
             if account_proof.address != self._deployment.contracts[contract].address:
                 raise InvalidProof("The node proved another account.")
             account = account_proof.verify(head)
             if account.code_hash != self._deployment.contracts[contract].code_hash:
                 raise self._close(f"The contract {contract} has other code than was deployed.")
-            values.update({(contract, proof.key): proof.verify(account) for proof in slot_proofs})
-            accounts[contract] = account_proof.nodes
-        return ProvenFacts(values), accounts
+            by_key = {proof.key: proof for proof in slot_proofs}
+            if missing := [slot.label for slot in wanted if slot.key not in by_key]:
+                raise InvalidProof(f"The node did not prove {missing[0]}.")
+            values = tuple((slot, by_key[slot.key].verify(account), by_key[slot.key]) for slot in wanted)
+            proven[contract] = Proven(account_proof, values)
+        return proven
 
     def _verify_heads(self, head: Header) -> None:
-        proven, _ = self.prove(head, [head_slot(contract) for contract in WITH_HEAD])
+        proven = facts_of(self.prove(head, [head_slot(contract) for contract in WITH_HEAD]))
         for contract in WITH_HEAD:
             if proven.head(contract) != self._state.heads[contract]:
                 raise LedgerUnavailable(f"The logs of {contract} are not complete: its proven head differs.")
@@ -239,6 +256,11 @@ class Index:
                 raise LedgerUnavailable("The chain was reorganised while it was read.")
             headers.append(parent)
         return tuple(headers)
+
+
+def facts_of(proven: Mapping[str, Proven]) -> ProvenFacts:
+    """What proven slots say, as a decision reads it."""
+    return ProvenFacts({(contract, slot.key): value for contract, p in proven.items() for slot, value, _ in p.slots})
 
 
 def require_fresh(moment: Moment) -> None:

@@ -1,10 +1,11 @@
 """Answering questions: gather the evidence at a fresh block, decide, write it down, answer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from ledger.decisions import Decision, Moment, Question, Reason, decide, deny, party_to
+from ledger.bundles import decision_json, question_json
+from ledger.decisions import Decision, Denials, Moment, Question, Reason, decide, deny, party_to
 from ledger.deployment import Deployment
 from ledger.errors import Unavailable, Untrusted
 from ledger.model import ZERO_HASH, Address, Hash
@@ -65,7 +66,7 @@ class Questions:
         told = decision if party else _uniform(decision)
         items = item_hashes(openings, question)
         access_log.note(tx, "decision", identifier, asker, question, items, decision, openings.record is not None)
-        tx.add_decision(identifier, remember(asker, question, decision, told, snapshot, sorted(denied.revoked)))
+        tx.add_decision(identifier, remember(asker, question, decision, party, snapshot, denied))
         return Answer(identifier, told)
 
 
@@ -77,7 +78,7 @@ def _holders(openings: Openings) -> tuple[Address, ...]:
 def _uniform(decision: Decision) -> Decision:
     """What an outsider is told. A permit can only be a recipient's, so it is hidden from others as well."""
     reason = Reason.STALE_LEDGER if decision.reason is Reason.STALE_LEDGER else Reason.NO_CONSENT
-    return replace(deny(reason, decision.moment))
+    return deny(reason, decision.moment)
 
 
 def item_hashes(openings: Openings, question: Question) -> list[Hash]:
@@ -92,42 +93,21 @@ def remember(
     asker: Address,
     question: Question,
     decision: Decision,
-    told: Decision,
+    party: bool,
     snapshot: Snapshot,
-    revoked: list[tuple[Address, Hash]],
+    denials: Denials,
 ) -> dict[str, Any]:
-    """What a bundle of this decision will need beside the openings and the chain's own history."""
+    """What a bundle of this decision will need beside the openings and the chain's own history.
+
+    Args:
+        party: whether the asker may know the true reason, and so may have the bundle.
+        denials: the part of the local deny list that was looked at.
+    """
     return {
         "asker": asker,
+        "party": party,
         "question": question_json(question),
         "decision": decision_json(decision),
-        "told": decision_json(told),
         "headers": ["0x" + header.rlp.hex() for header in snapshot.confirmed],
-        "at": decision.moment.wall,
-        "maxAge": decision.moment.max_age,
-        "revoked": [list(pair) for pair in revoked],
-    }
-
-
-def question_json(question: Question) -> dict[str, Any]:
-    """A question as it appears in bundles."""
-    return {
-        "recipient": question.recipient,
-        "record": question.record,
-        "purpose": question.purpose,
-        "channel": question.channel,
-        "items": list(question.items),
-        "digests": dict(question.digests),
-        "facts": dict(question.facts),
-    }
-
-
-def decision_json(decision: Decision) -> dict[str, Any]:
-    """A decision as it appears in bundles."""
-    return {
-        "permitted": decision.permitted,
-        "reason": str(decision.reason),
-        "grant": decision.grant,
-        "until": decision.until,
-        "obligations": list(decision.obligations),
+        "denials": [list(row) for row in denials.rows()],
     }

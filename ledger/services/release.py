@@ -14,7 +14,7 @@ from ledger.ports import Store, StoredItem, Vault
 from ledger.services import access_log
 from ledger.services.custody import Custodian
 from ledger.services.evidence import Openings, denials, gather
-from ledger.services.index import PROOF_TRIES, Index, Snapshot, require_fresh
+from ledger.services.index import PROOF_TRIES, Index, Snapshot, facts_of, require_fresh
 from ledger.services.questions import item_hashes, remember
 from ledger.slots import ProvenFacts, Slot, needed
 from ledger.typed_data import struct_hash, verify
@@ -104,8 +104,7 @@ class Gate:
                 raise LedgerUnavailable("Consent changed while the request was answered. Ask again.")
             items = item_hashes(openings, question)
             access_log.note(tx, "release", identifier, request.recipient, question, items, decision, True)
-            revoked = sorted(denied.revoked)
-            tx.add_decision(identifier, remember(request.recipient, question, decision, decision, snapshot, revoked))
+            tx.add_decision(identifier, remember(request.recipient, question, decision, True, snapshot, denied))
         # 8: the entry is durable here, and it was written in the unit of work that read the deny list unchanged
         return Release(identifier, decision, released)  # 10
 
@@ -127,7 +126,7 @@ class Gate:
     def _prove(self, snapshot: Snapshot, slots: tuple[Slot, ...]) -> ProvenFacts:
         for attempt in range(PROOF_TRIES):
             try:
-                facts, _ = self._index.prove(snapshot.head, slots)
+                facts = facts_of(self._index.prove(snapshot.head, slots))
             except InvalidProof as error:
                 _log.warning("a proof did not hold (try %d): %s", attempt + 1, error)
                 continue

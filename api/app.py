@@ -1,0 +1,152 @@
+"""The service: the composition root, and the FastAPI application around it.
+
+The only module in api/ that names adapters.
+"""
+
+import json
+import logging
+import secrets
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+
+from api import errors
+from api.routes import access, consents, documents, ledger, records, releases, sign_in
+from api.services import Services
+from api.settings import Settings, read_key
+from ledger.adapters.chain import Node, Web3Chain, Web3Sender
+from ledger.adapters.store import SqlStore
+from ledger.adapters.vault import FileVault
+from ledger.deployment import Deployment
+from ledger.errors import InvalidInput, VolensError
+from ledger.services.bundling import Bundling
+from ledger.services.custody import Custodian
+from ledger.services.index import Index
+from ledger.services.questions import Questions
+from ledger.services.records import Records
+from ledger.services.relay import Relays
+from ledger.services.release import Gate
+from ledger.services.sign_in import SignIns
+
+_log = logging.getLogger(__name__)
+
+
+def wall_clock() -> int:
+    """Unix seconds now."""
+    return int(time.time())
+
+
+def read_deployment(settings: Settings) -> Deployment:
+    """The deployment facts the settings name.
+
+    Raises:
+        InvalidInput: no such file, or not deployment facts.
+    """
+    try:
+        value = json.loads(settings.deployment.read_text())
+    except FileNotFoundError:
+        raise InvalidInput(f"There are no deployment facts at {settings.deployment}. Run `volens deploy`.") from None
+    except (OSError, ValueError):
+        raise InvalidInput(f"{settings.deployment} cannot be read as deployment facts.") from None
+    return Deployment.from_json(value)
+
+
+def build(settings: Settings) -> Services:
+    """Open everything the settings name and check that the chain is the pinned one.
+
+    Raises:
+        VolensError: something is missing, unreachable or not what it should be; nothing was changed.
+    """
+    deployment = read_deployment(settings)
+    master = read_key(settings.master_key, "The custodian's master key")
+    relayer = read_key(settings.relayer_key, "The relayer's key")
+    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    node = Node(settings.rpc_url)
+    chain, sender = Web3Chain(node, deployment), Web3Sender(node, deployment, relayer.reveal())
+    store, vault = SqlStore(settings.database), FileVault(settings.state_dir / "vault")
+    custodian = Custodian(master, deployment.domain)
+    index = Index(chain, store, deployment, settings.confirmations, settings.reorganisation_limit)
+    index.check_chain()
+    shared: dict[str, Any] = {"index": index, "store": store, "deployment": deployment, "clock": wall_clock}
+    return Services(
+        settings=settings,
+        clock=wall_clock,
+        deployment=deployment,
+        custodian=custodian,
+        store=store,
+        vault=vault,
+        index=index,
+        questions=Questions(**shared, max_age=settings.max_head_age),
+        gate=Gate(**shared, vault=vault, custodian=custodian, max_age=settings.max_head_age),
+        relays=Relays(**shared, sender=sender, chain=chain, confirmations=settings.confirmations),
+        records=Records(**shared, vault=vault, custodian=custodian),
+        bundling=Bundling(index, store, deployment),
+        sign_ins=SignIns(store, deployment, wall_clock, settings.url),
+    )
+
+
+class Worker:
+    """A thread that brings relays to the chain until it is stopped."""
+
+    def __init__(self, relays: Relays, interval: float) -> None:
+        self._relays, self._interval = relays, interval
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="relays", daemon=True)
+
+    def start(self) -> None:
+        """Start working."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the step at hand; what is not sent stays stored."""
+        self._stop.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval):
+            try:
+                self._relays.pump()
+            except VolensError as error:
+                _log.warning("relaying waits: %s", error)
+            except Exception:  # noqa: BLE001
+                # The outbox must go on whatever one message does; it stays stored and is tried again.
+                _log.exception("relaying failed")
+
+
+def create_app(services: Services) -> FastAPI:
+    """The HTTP application over a set of use cases."""
+    worker = Worker(services.relays, services.settings.relay_interval)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        worker.start()
+        yield
+        worker.stop()
+        services.store.close()
+
+    app = FastAPI(
+        title="Volens",
+        version=version("volens"),
+        summary="May this be shared, here, now? A dynamic consent ledger for patients.",
+        lifespan=lifespan,
+    )
+    app.state.services = services
+
+    @app.middleware("http")
+    async def request_id(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        given = request.headers.get("x-request-id", "")
+        request.state.request_id = given if given.isascii() and 0 < len(given) <= 64 else secrets.token_hex(8)
+        response = await call_next(request)
+        response.headers["X-Request-ID"] = request.state.request_id
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    errors.install(app)
+    for module in (ledger, sign_in, documents, records, consents, access, releases):
+        app.include_router(module.router)
+    return app

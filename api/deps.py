@@ -1,0 +1,37 @@
+"""What routes depend on. A signature that names `Caller` is its own authorisation."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.services import Services
+from ledger.errors import NotAuthorised
+from ledger.model import Address, Hash, hash32
+
+
+def services(request: Request) -> Services:
+    """The use cases."""
+    found: Services = request.app.state.services
+    return found
+
+
+def signed_in(request: Request, use: Annotated[Services, Depends(services)]) -> Address:
+    """The address behind the bearer token of this request.
+
+    Raises:
+        NotAuthorised: no token, or one that is unknown or expired (401).
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise NotAuthorised("Sign in first and send the token as a bearer token.", "not_signed_in")
+    return use.sign_ins.who(token)
+
+
+def record_id(record: str) -> Hash:
+    """A record hash in a path."""
+    return hash32(record, "record")
+
+
+Use = Annotated[Services, Depends(services)]
+Caller = Annotated[Address, Depends(signed_in)]
+RecordId = Annotated[Hash, Depends(record_id)]

@@ -1,0 +1,86 @@
+"""One table from our errors to HTTP, and one handler that applies it: RFC 9457 everywhere but under /access."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
+
+from ledger import errors
+
+_log = logging.getLogger(__name__)
+
+# Checked in this order: a class before its base.
+STATUS: tuple[tuple[type[errors.VolensError], int], ...] = (
+    (errors.InvalidInput, 400),
+    (errors.BadSignature, 403),
+    (errors.NotAuthorised, 403),
+    (errors.NotFound, 404),
+    (errors.Conflict, 409),
+    (errors.Expired, 410),
+    (errors.Refused, 403),
+    (errors.Unavailable, 503),
+    (errors.Untrusted, 503),
+)
+RETRY_AFTER = "2"
+
+
+def problem_type(code: str) -> str:
+    """The stable name of a kind of problem; docs/errors.md lists them."""
+    return f"urn:volens:error:{code}"
+
+
+def problem(request: Request, status: int, code: str, detail: str, **more: Any) -> Response:
+    """A problem+json answer; under /access a plain sentence, as AuthZEN wants it."""
+    headers = {"Retry-After": RETRY_AFTER} if status == 503 else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="volens"'
+    if request.url.path.startswith("/access/"):
+        return PlainTextResponse(detail, status, headers)
+    body = {
+        "type": problem_type(code),
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": f"urn:volens:request:{request.state.request_id}",
+        **more,
+    }
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+def status_of(error: errors.VolensError) -> int:
+    """The HTTP status of one of our errors."""
+    if isinstance(error, errors.NotAuthorised) and error.reason == "not_signed_in":
+        return 401
+    return next(status for family, status in STATUS if isinstance(error, family))
+
+
+def install(app: FastAPI) -> None:
+    """Make the app answer every failure in the house style."""
+
+    @app.exception_handler(errors.VolensError)
+    def _ours(request: Request, error: errors.VolensError) -> Response:
+        more: dict[str, Any] = {}
+        if isinstance(error, errors.InvalidMessage):
+            more["errors"] = [{"field": error.field, "problem": error.problem}]
+        if isinstance(error, errors.NotAuthorised):
+            more["reason"] = error.reason
+        return problem(request, status_of(error), error.code, str(error), **more)
+
+    @app.exception_handler(RequestValidationError)
+    def _form(request: Request, error: RequestValidationError) -> Response:
+        found = [{"field": ".".join(map(str, e["loc"][1:])) or "body", "problem": e["msg"]} for e in error.errors()]
+        detail = "; ".join(f"{e['field']}: {e['problem']}" for e in found)[:500]
+        return problem(request, 400, "invalid_input", detail, errors=found)
+
+    @app.exception_handler(HTTPException)
+    def _http(request: Request, error: HTTPException) -> Response:
+        return problem(request, error.status_code, HTTPStatus(error.status_code).name.lower(), str(error.detail))
+
+    @app.exception_handler(Exception)
+    def _unexpected(request: Request, error: Exception) -> Response:
+        _log.error("unexpected %s", type(error).__name__, exc_info=error)
+        return problem(request, 500, "internal", "Something went wrong on our side; nothing was released.")

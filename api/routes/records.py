@@ -1,0 +1,190 @@
+"""Invitations, records, sealed items and offers."""
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from anyio import from_thread
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from api.deps import Caller, RecordId, Use
+from api.schemas import (
+    GrantJson,
+    Id,
+    InvitationView,
+    ItemView,
+    NewInvitation,
+    NewOffer,
+    NewRecord,
+    OfferView,
+    RecordView,
+    SignInText,
+    Token,
+    UploadView,
+)
+from api.services import Services
+from ledger.errors import Refused
+from ledger.invitations import encryption_key_of
+from ledger.model import Grant, Item, Record, hash32, item_name
+from ledger.ports import Invitation, StoredRecord
+from ledger.services.records import Deposit
+from ledger.services.relay import party_names
+from ledger.typed_data import parse_signature
+
+router = APIRouter(prefix="/v1", tags=["records"])
+CHUNK = 2**18
+
+
+@router.post("/invitations", status_code=201)
+def invite(body: NewInvitation, caller: Caller, use: Use) -> Token:
+    """Invite a patient to answer with a fresh pseudonym; give her the token by a private way."""
+    return Token(token=use.records.invite(caller, body.title))
+
+
+@router.get("/invitations/{token}")
+def invitation(token: str, use: Use) -> InvitationView:
+    """Who invites, by the name in the Directory, and to what."""
+    return _invitation(use.records.invitation(token), use)
+
+
+@router.post("/invitations/{token}/claim")
+def claim(token: str, body: SignInText, use: Use) -> InvitationView:
+    """Answer with a fresh pseudonym and the key to which item keys are wrapped, signed with the pseudonym's key."""
+    signed = use.sign_ins.prove(body.message, parse_signature(body.signature))
+    if signed.uri != f"{use.settings.url}/v1/invitations/{token}/claim":
+        raise Refused("The answer is signed for another invitation.")
+    use.records.claim(token, signed.address, encryption_key_of(signed))
+    return _invitation(use.records.invitation(token), use)
+
+
+@router.put("/records/{record}/items/{name}", status_code=201)
+def upload(
+    record: RecordId, name: str, request: Request, caller: Caller, use: Use
+) -> UploadView:
+    """Stream sealed bytes in, before the record is registered; registering checks them against it."""
+    item_name(name, "name")
+    digest, size = use.records.upload(caller, _chunks(request))
+    return UploadView(sealed=digest, size=size)
+
+
+@router.post("/records", status_code=201)
+def register(body: NewRecord, caller: Caller, use: Use) -> Id:
+    """Register a record whose sealed items were uploaded. Everything is checked before anything is kept."""
+    deposits = [
+        Deposit(Item.from_json(entry.item), entry.sealed, parse_signature(entry.wrapped)) for entry in body.deposits
+    ]
+    record = Record.from_json(body.message)
+    return Id(id=use.records.register(caller, record, parse_signature(body.signature), deposits))
+
+
+@router.get("/records/{record}")
+def read(record: RecordId, caller: Caller, use: Use) -> RecordView:
+    """A record, for its subject and its controller."""
+    return RecordView(**_record(use.records.record(caller, record), use))
+
+
+@router.get("/records/{record}/grants")
+def grants(record: RecordId, caller: Caller, use: Use) -> list[GrantJson]:
+    """Every grant of a record, and whether it stands now."""
+    names = _names(use)
+    return [
+        GrantJson(
+            id=view.hash,
+            grant=view.grant.to_json(),
+            subject=view.subject,
+            recipientName=names.get(view.grant.recipient),
+            standing="granted" if view.standing == "permitted" else str(view.standing),
+        )
+        for view in use.records.grants(caller, record, use.settings.max_head_age)
+    ]
+
+
+@router.get("/records/{record}/accesses")
+def accesses(record: RecordId, caller: Caller, use: Use) -> list[dict[str, Any]]:
+    """Who asked about a record and who received its keys, denials included."""
+    names = _names(use)
+    return [
+        {**entry, "askerName": names.get(entry["asker"]), "recipientName": names.get(entry["recipient"])}
+        for entry in use.records.accesses(caller, record)
+    ]
+
+
+@router.get("/items/{sealed}")
+def item(sealed: str, caller: Caller, use: Use) -> StreamingResponse:  # noqa: ARG001 (anybody signed in may)
+    """Sealed bytes by their SHA-256: useless without the item key."""
+    digest = hash32(sealed, "sealed")
+    stream = use.vault.open(digest)
+    return StreamingResponse(_read(stream), media_type="application/octet-stream")
+
+
+@router.post("/offers", status_code=201)
+def offer(body: NewOffer, caller: Caller, use: Use) -> Token:
+    """Propose a consent for a registered record; give the token to the patient."""
+    proposed = tuple(Grant.from_json(grant) for grant in body.grants)
+    return Token(token=use.records.offer(caller, body.record, proposed, body.language))
+
+
+@router.get("/offers/{token}")
+def offered(token: str, use: Use) -> OfferView:
+    """A proposed consent: the sealed items, the grants, and the recipients' names from the Directory."""
+    found, stored = use.records.offered(token)
+    names = _names(use)
+    recipients = {grant.recipient for grant in found.grants}
+    return OfferView(
+        **_record(stored, use),
+        grants=[grant.to_json() for grant in found.grants],
+        language=found.language,
+        expiresAt=found.expires_at,
+        names={party: name for party, name in names.items() if party in recipients},
+    )
+
+
+def _names(use: Services) -> dict[Any, str]:
+    with use.index.at_head() as snapshot:
+        return party_names(snapshot.state)
+
+
+def _invitation(found: Invitation, use: Services) -> InvitationView:
+    return InvitationView(
+        controller=found.controller,
+        controllerName=_names(use).get(found.controller),
+        title=found.title,
+        expiresAt=found.expires_at,
+        claimed=found.subject is not None,
+        subject=found.subject,
+    )
+
+
+def _record(stored: StoredRecord, use: Services) -> dict[str, Any]:
+    return {
+        "id": stored.hash,
+        "record": stored.record.to_json(),
+        "signature": "0x" + stored.signature.hex(),
+        "controllerName": _names(use).get(stored.record.controller),
+        "items": [
+            ItemView(
+                item=entry.item.to_json(),
+                sealed=entry.sealed,
+                sealedSize=entry.sealed_size,
+                subjectWrap="0x" + entry.subject_wrap.hex(),
+            )
+            for entry in stored.items
+        ],
+    }
+
+
+def _chunks(request: Request) -> Iterator[bytes]:
+    """The body of a request, piece by piece, for code that runs in a worker thread."""
+    stream = request.stream()
+    while True:
+        try:
+            chunk = from_thread.run(stream.__anext__)
+        except StopAsyncIteration:
+            return
+        yield chunk
+
+
+def _read(stream: BinaryIO) -> Iterator[bytes]:
+    with stream:
+        while chunk := stream.read(CHUNK):
+            yield chunk

@@ -1,0 +1,35 @@
+"""The use cases the routes call, in one value."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from api.settings import Settings
+from ledger.deployment import Deployment
+from ledger.ports import Store, Vault
+from ledger.services.bundling import Bundling
+from ledger.services.custody import Custodian
+from ledger.services.index import Index
+from ledger.services.questions import Questions
+from ledger.services.records import Records
+from ledger.services.relay import Relays
+from ledger.services.release import Gate
+from ledger.services.sign_in import SignIns
+
+
+@dataclass(frozen=True)
+class Services:
+    """Use cases and what they stand on; made by `api.app.build`."""
+
+    settings: Settings
+    clock: Callable[[], int]
+    deployment: Deployment
+    custodian: Custodian
+    store: Store
+    vault: Vault
+    index: Index
+    questions: Questions
+    gate: Gate
+    relays: Relays
+    records: Records
+    bundling: Bundling
+    sign_ins: SignIns

@@ -1,0 +1,82 @@
+"""Everything that can be configured, in one place. Each setting is an environment variable ``VOLENS_<NAME>``."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ledger.errors import InvalidInput
+from ledger.sealing import Secret
+
+
+class Settings(BaseSettings):
+    """The settings of the service. `.env` files are not read: what is set is set where one can see it."""
+
+    model_config = SettingsConfigDict(env_prefix="VOLENS_", frozen=True, extra="forbid")
+
+    state_dir: Path = Field(Path(".volens"), description="Where database, sealed files and keys are kept.")
+    database_url: str = Field("", description="SQLAlchemy URL of the store; empty: SQLite in the state directory.")
+    rpc_url: str = Field("http://127.0.0.1:8545", description="JSON-RPC endpoint of an Ethereum node.")
+    deployment_file: Path | None = Field(None, description="Deployment facts; default: deployment.json in state_dir.")
+    master_key_file: Path | None = Field(None, description="The custodian's 32-byte master key in hexadecimal.")
+    relayer_key_file: Path | None = Field(None, description="Private key of the account that pays for relaying.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8380, ge=0, le=65535, description="Port to listen on.")
+    public_url: str = Field("", description="URL under which clients reach the service; default: host and port.")
+    confirmations: int = Field(2, ge=1, le=256, description="How many blocks deep a grant must be to count.")
+    max_head_age: int = Field(36, ge=1, le=3600, description="Seconds the newest block may be old.")
+    reorganisation_limit: int = Field(256, ge=1, le=100_000, description="Blocks that may be replaced unattended.")
+    relay_interval: float = Field(0.5, gt=0, le=60, description="Seconds between two looks at the outbox.")
+
+    @field_validator("public_url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment):
+            raise ValueError("must be a URL such as https://consent.example")
+        return value.rstrip("/")
+
+    @property
+    def url(self) -> str:
+        """The URL under which clients reach the service."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL of the store."""
+        return self.database_url or f"sqlite:///{self.state_dir / 'volens.db'}"
+
+    @property
+    def deployment(self) -> Path:
+        """The file of deployment facts."""
+        return self.deployment_file or self.state_dir / "deployment.json"
+
+    @property
+    def master_key(self) -> Path:
+        """The file of the custodian's master key."""
+        return self.master_key_file or self.state_dir / "keys" / "custodian.key"
+
+    @property
+    def relayer_key(self) -> Path:
+        """The file of the relayer's private key."""
+        return self.relayer_key_file or self.state_dir / "keys" / "relayer.key"
+
+
+def read_key(path: Path, what: str) -> Secret[bytes]:
+    """Read a 32-byte key in hexadecimal from a file.
+
+    Raises:
+        InvalidInput: there is no such file, others may read it, or it holds something else.
+    """
+    try:
+        if path.stat().st_mode & 0o077:
+            raise InvalidInput(f"{what} ({path}) can be read by others. Run: chmod 600 {path}")
+        key = bytes.fromhex(path.read_text().strip().removeprefix("0x"))
+    except FileNotFoundError:
+        raise InvalidInput(f"{what} is missing: {path}. `volens up` makes one for a local ledger.") from None
+    except (OSError, ValueError):
+        raise InvalidInput(f"{what} ({path}) cannot be read as a key in hexadecimal.") from None
+    if len(key) != 32:
+        raise InvalidInput(f"{what} ({path}) must be 32 bytes in hexadecimal.")
+    return Secret(key)

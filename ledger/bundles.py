@@ -1,0 +1,310 @@
+"""Bundles: everything needed to verify one decision offline, years later, trusting one block hash.
+
+A bundle is canonical JSON (RFC 8785). It opens the record, the items asked for and the grant; everything else it
+only names by hash. Verifying decides again, from proven slots, and compares.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ledger.decisions import Decision, Denials, Evidence, Moment, Opening, Question, authenticate, decide
+from ledger.deployment import Deployment
+from ledger.documents import Form, canonical, document_hash, parse_canonical
+from ledger.errors import BadSignature, InvalidInput, InvalidMessage, InvalidProof
+from ledger.model import Address, Approval, Consent, Grant, Hash, Item, Record, address, hash32, integer
+from ledger.proofs import AccountProof, Header, SlotProof, read_nodes
+from ledger.slots import Proven, ProvenFacts
+from ledger.typed_data import commitment_hash, parse_signature, struct_hash, verify
+
+TYPE = "VolensBundle"
+VERSION = 1
+MAX_SIZE = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class SignedConsent:
+    """A consent of which only the hashes of its grants are shown, and who signed it."""
+
+    subject: Address
+    grant_hashes: tuple[Hash, ...]
+    deadline: int
+    signer: Address
+    signature: bytes
+
+    @classmethod
+    def of(cls, consent: Consent, signer: Address, signature: bytes) -> "SignedConsent":
+        """What a bundle shows of a consent."""
+        hashes = tuple(struct_hash(grant) for grant in consent.grants)
+        return cls(consent.subject, hashes, consent.deadline, signer, signature)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in a bundle."""
+        return {
+            "subject": self.subject,
+            "grantHashes": list(self.grant_hashes),
+            "deadline": self.deadline,
+            "signer": self.signer,
+            "signature": "0x" + self.signature.hex(),
+        }
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What goes into a bundle."""
+
+    deployment: Deployment
+    headers: Sequence[Header]
+    contracts: Mapping[str, Proven]
+    record: Record
+    record_signature: bytes
+    items: Sequence[Item]
+    question: Question
+    decision: Decision
+    grant: Grant | None = None
+    form: Form | None = None
+    approvals: Sequence[tuple[Approval, bytes]] = ()
+    consents: Sequence[SignedConsent] = ()
+    denials: Denials = field(default_factory=Denials)
+
+
+def question_json(question: Question) -> dict[str, Any]:
+    """A question as it stands in a bundle."""
+    return {
+        "recipient": question.recipient,
+        "record": question.record,
+        "purpose": question.purpose,
+        "channel": question.channel,
+        "items": list(question.items),
+        "digests": dict(question.digests),
+        "facts": dict(question.facts),
+    }
+
+
+def question_from_json(value: Any) -> Question:
+    """Read a question from a bundle."""
+    return Question(
+        address(value["recipient"], "recipient"),
+        hash32(value["record"], "record"),
+        value["purpose"],
+        value["channel"],
+        tuple(value["items"]),
+        {name: hash32(digest, "digests") for name, digest in value["digests"].items()},
+        value["facts"],
+    )
+
+
+def decision_json(decision: Decision) -> dict[str, Any]:
+    """A decision as it stands in a bundle: the answer, and the two clocks it was given on."""
+    return {
+        "permitted": decision.permitted,
+        "reason": str(decision.reason),
+        "grant": decision.grant,
+        "until": decision.until,
+        "obligations": list(decision.obligations),
+        "at": decision.moment.wall,
+        "maxAge": decision.moment.max_age,
+    }
+
+
+def write(contents: Contents) -> bytes:
+    """The canonical bytes of a bundle."""
+    head = contents.headers[0]
+    return canonical(
+        {
+            "type": TYPE,
+            "version": VERSION,
+            "chainId": contents.deployment.chain_id,
+            "genesis": contents.deployment.genesis,
+            "block": {"number": head.number, "hash": head.hash, "headerRlp": _hex(head.rlp)},
+            "ancestors": [_hex(header.rlp) for header in contents.headers[1:]],
+            "contracts": {
+                name: {
+                    "address": proven.account.address,
+                    "codeHash": contents.deployment.contracts[name].code_hash,
+                    "accountProof": [_hex(node) for node in proven.account.nodes],
+                    "slots": [
+                        {
+                            "label": slot.label,
+                            "key": slot.key,
+                            "value": hex(value),
+                            "proof": [_hex(node) for node in proof.nodes],
+                        }
+                        for slot, value, proof in proven.slots
+                    ],
+                }
+                for name, proven in contents.contracts.items()
+            },
+            "openings": {
+                "record": contents.record.to_json(),
+                "items": [item.to_json() for item in contents.items],
+                "grant": contents.grant.to_json() if contents.grant else None,
+                "form": contents.form.to_json() if contents.form else None,
+                "approvals": [approval.to_json() for approval, _ in contents.approvals],
+            },
+            "signatures": {
+                "controller": _hex(contents.record_signature),
+                "consents": [consent.to_json() for consent in contents.consents],
+                "approvals": [_hex(signature) for _, signature in contents.approvals],
+            },
+            "denials": [list(row) for row in contents.denials.rows()],
+            "question": question_json(contents.question),
+            "decision": decision_json(contents.decision),
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a bundle proves: this decision, on this block, and whose consent it rests on.
+
+    Attributes:
+        signers: who signed the consent, by subject. Empty where no grant is involved.
+    """
+
+    question: Question
+    decision: Decision
+    record: Record
+    grant: Grant | None
+    signers: Mapping[Address, Address]
+
+
+def verify_bundle(data: bytes, trusted_block: Hash, deployment: Deployment) -> Verified:
+    """Verify a bundle without asking anybody.
+
+    Steps:
+        1. the bundle is canonical JSON of the known type and version, about the deployment we trust
+        2. its header hashes to the trusted block, and its ancestors follow from it
+        3. every contract is proven in that block, with the code that was deployed
+        4. every slot is proven under its contract
+        5. the record is signed by its controller and holds the opened items
+        6. the grant belongs to it, and each consent shown was signed by its signer for this very grant
+        7. deciding again from the proven slots gives the same decision
+
+    Args:
+        data: the bundle file.
+        trusted_block: a block hash from a source the verifier trusts: a node, a checkpoint, a witness.
+        deployment: the facts of the deployment, from a source the verifier trusts.
+
+    Raises:
+        InvalidProof: a step does not hold; the message says which.
+    """
+    try:
+        return _verify(parse_canonical(data, MAX_SIZE), trusted_block, deployment)
+    except InvalidProof:
+        raise
+    except BadSignature as error:
+        raise InvalidProof(f"A signature in the bundle does not hold: {error}") from None
+    except InvalidInput as error:
+        raise InvalidProof(f"The bundle is malformed: {error}") from None
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError, RecursionError):
+        raise InvalidProof("The bundle is malformed.") from None
+
+
+def _verify(bundle: Any, trusted_block: Hash, deployment: Deployment) -> Verified:
+    # 1
+    if bundle["type"] != TYPE or bundle["version"] != VERSION:
+        raise InvalidProof("This is not a bundle of a version that can be verified here.")
+    if bundle["chainId"] != deployment.chain_id or bundle["genesis"] != deployment.genesis:
+        raise InvalidProof("The bundle is about another chain.")
+    # 2
+    headers = _headers(bundle, trusted_block)
+    # 3, 4
+    facts = _facts(bundle["contracts"], headers[0], deployment)
+    # 5
+    openings, signatures = bundle["openings"], bundle["signatures"]
+    record = authenticate(
+        Record.from_json(openings["record"]),
+        [Item.from_json(item) for item in openings["items"]],
+        parse_signature(signatures["controller"]),
+        deployment.domain,
+    )
+    # 6
+    question = question_from_json(bundle["question"])
+    grant = Grant.from_json(openings["grant"]) if openings["grant"] is not None else None
+    signers = _signers(signatures["consents"], grant, deployment)
+    approvals = []
+    for value, signature in zip(openings["approvals"], signatures["approvals"], strict=True):
+        approval = Approval.from_json(value)
+        verify(deployment.domain.digest(approval), parse_signature(signature), record.record.controller)
+        approvals.append(approval)
+    form = Form.from_json(openings["form"]) if openings["form"] is not None else None
+    # 7
+    denials = Denials.of((kind, address(subject, "denials"), value) for kind, subject, value in bundle["denials"])
+    evidence = Evidence(
+        facts,
+        record,
+        (Opening(grant),) if grant else (),
+        {document_hash(form): form} if form else {},
+        tuple(approvals),
+        denials,
+    )
+    stated = bundle["decision"]
+    head = headers[0]
+    moment = Moment(
+        head.number,
+        head.hash,
+        head.timestamp,
+        headers[-1].timestamp,
+        integer(stated["at"], "decision.at"),
+        integer(stated["maxAge"], "decision.maxAge"),
+    )
+    decision = decide(question, evidence, moment)
+    if decision_json(decision) != stated:
+        raise InvalidProof(
+            f"The evidence does not support the decision: it says {stated['reason']}, the evidence {decision.reason}."
+        )
+    if decision.permitted and set(signers) != {record.record.subject, *record.record.stewards}:
+        raise InvalidProof("The bundle does not show the signed consent of everybody whose consent the record needs.")
+    return Verified(question, decision, record.record, grant, signers)
+
+
+def _headers(bundle: Any, trusted_block: Hash) -> list[Header]:
+    head = Header.from_rlp(_unhex(bundle["block"]["headerRlp"]), trusted_block)
+    if (head.number, head.hash) != (bundle["block"]["number"], bundle["block"]["hash"]):
+        raise InvalidProof("The bundle's header is not the block it names.")
+    headers = [head]
+    for encoded in bundle["ancestors"]:
+        headers.append(Header.from_rlp(_unhex(encoded), headers[-1].parent_hash))
+    return headers
+
+
+def _facts(contracts: Any, head: Header, deployment: Deployment) -> ProvenFacts:
+    values: dict[tuple[str, Hash], int] = {}
+    for name, proven in contracts.items():
+        expected = deployment.contracts.get(name)
+        if expected is None or (proven["address"], proven["codeHash"]) != (expected.address, expected.code_hash):
+            raise InvalidProof(f"The bundle's {name} is not the contract of this deployment.")
+        account = AccountProof(expected.address, read_nodes(proven["accountProof"])).verify(head)
+        if account.code_hash != expected.code_hash:
+            raise InvalidProof(f"The code of {name} in that block is not what was deployed.")
+        for slot in proven["slots"]:
+            key = hash32(slot["key"], "key")
+            value = SlotProof(key, read_nodes(slot["proof"])).verify(account)
+            if hex(value) != slot["value"]:
+                raise InvalidProof(f"{name}.{slot['label']} holds another value than the bundle states.")
+            values[name, key] = value
+    return ProvenFacts(values)
+
+
+def _signers(consents: Any, grant: Grant | None, deployment: Deployment) -> dict[Address, Address]:
+    signers: dict[Address, Address] = {}
+    for value in consents:
+        subject, signer = address(value["subject"], "subject"), address(value["signer"], "signer")
+        hashes = tuple(hash32(name, "grantHashes") for name in value["grantHashes"])
+        if grant is None or struct_hash(grant) not in hashes:
+            raise InvalidProof("A consent in the bundle does not contain the grant.")
+        struct = commitment_hash("Consent", subject, hashes, integer(value["deadline"], "deadline"))
+        verify(deployment.domain.digest_of(struct), parse_signature(value["signature"]), signer)
+        signers[subject] = signer
+    return signers
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()
+
+
+def _unhex(value: Any) -> bytes:
+    if not isinstance(value, str) or not value.startswith("0x"):
+        raise InvalidMessage("headerRlp", "must be 0x and hexadecimal digits")
+    return bytes.fromhex(value[2:])
