@@ -1,8 +1,8 @@
 """A local Ethereum node as a child process, and the few RPC calls that steer it.
 
 anvil is quick to start, keeps its state in a file and proves the newest 500 blocks; Hardhat is an independent
-second implementation that stays fast with large states. Both speak Prague and chain id 31337 here, so what passes on one must pass on the
-other.
+second implementation that stays fast with large states. Both speak Prague and chain id 31337 here, so what passes
+on one must pass on the other.
 
 The node never outlives its parent. Leaving the context, an exception and a normal exit end it; when the parent
 is killed outright the kernel does (Linux ``PR_SET_PDEATHSIG``). It runs in a session of its own, so Ctrl-C

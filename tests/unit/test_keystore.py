@@ -1,5 +1,6 @@
 """A keystore opens with its passphrase, in other wallets too, and never costs more than it may."""
 
+import contextlib
 import copy
 import json
 import os
@@ -205,10 +206,8 @@ JSON = st.recursive(
 def test_nothing_else_is_ever_raised(path, value):
     file = changed(path, value)
     started = time.monotonic()
-    try:
+    with contextlib.suppress(InvalidFile, Refused):
         unlock(file, PASSPHRASE)
-    except (InvalidFile, Refused):
-        pass
     assert time.monotonic() - started < 5
 
 

@@ -1,0 +1,192 @@
+"""Deploying the contracts: deterministic addresses, idempotent, every code hash checked.
+
+Each contract is created through the deterministic deployment proxy (CREATE2), so its address follows from its
+bytecode and constructor arguments alone. A second run finds what the first one made and changes nothing.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from eth_abi import encode
+from eth_account import Account
+
+from ledger.adapters.chain import Node, artifact
+from ledger.deployment import Contract, Deployment
+from ledger.errors import LedgerUnavailable, WrongChain
+from ledger.events import DEPLOYED
+from ledger.model import Address, Hash, address, hash32, keccak, to_hash
+
+SALT = keccak(b"Volens 1")
+PROXY = Address("0x4e59b44847b379578588920cA78FbF26c0B4956C")
+# The proxy of Arachnid's deterministic-deployment-proxy, deployed by a transaction whose signature was made up, so
+# nobody has its key and it is the same on every chain. anvil has it; elsewhere its maker is funded and it is sent.
+PROXY_MAKER = Address("0x3fAB184622Dc19b6109349B94811493BF2a45362")
+PROXY_TRANSACTION = (
+    "0xf8a58085174876e800830186a08080b853604580600e600039806000f350fe7fffffffffffffffffffffffffffffffffffffffffffff"
+    "ffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf31ba022222222222222"
+    "22222222222222222222222222222222222222222222222222a02222222222222222222222222222222222222222222222222222222222"
+    "222222"
+)
+PROXY_COST = 10**17
+GAS = 6_000_000
+RECEIPT_SECONDS = 60
+
+Progress = Callable[[str], None]
+
+
+def deploy(rpc_url: str, secret: bytes, owner: Address, progress: Progress = lambda _: None) -> Deployment:
+    """Deploy what is missing, check what is there.
+
+    Args:
+        rpc_url: a node of the chain.
+        secret: private key of the account that pays.
+        owner: who may list parties in the Directory.
+        progress: called with a sentence for each contract.
+
+    Raises:
+        LedgerUnavailable: the node does not answer. WrongChain: an address holds other code than ours.
+    """
+    node = Node(rpc_url)
+    chain_id = int(node.request("eth_chainId"), 16)
+    genesis = hash32(node.request("eth_getBlockByNumber", "0x0", False)["hash"])
+    payer = _Payer(node, secret, chain_id)
+    _ensure_proxy(node, payer)
+    contracts: dict[str, Contract] = {}
+    for name in DEPLOYED:
+        arguments = _arguments(name, contracts, owner)
+        contracts[name] = _ensure(node, payer, name, arguments)
+        progress(f"{name} at {contracts[name].address}")
+    return Deployment(chain_id, genesis, contracts)
+
+
+def write(deployment: Deployment, path: Path) -> None:
+    """Write deployment facts to a file, whole or not at all.
+
+    Raises:
+        WrongChain: the file holds the facts of another deployment; it is left alone.
+    """
+    text = json.dumps(deployment.to_json(), indent=2) + "\n"
+    if path.exists() and path.read_text() != text:
+        raise WrongChain(
+            f"{path} describes another deployment: another chain, or other contracts. Move it and its state away first."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    aside = path.with_suffix(".new")
+    with aside.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def await_receipt(node: Node, transaction: Hash) -> dict[str, Any]:
+    """Wait for a transaction to be in a block.
+
+    Raises:
+        LedgerUnavailable: it is not after a minute, or it failed.
+    """
+    deadline = time.monotonic() + RECEIPT_SECONDS
+    while time.monotonic() < deadline:
+        receipt = node.request("eth_getTransactionReceipt", transaction)
+        if receipt is not None and receipt.get("blockHash"):
+            if receipt["status"] != "0x1":
+                raise LedgerUnavailable(f"The transaction {transaction} failed.")
+            return dict(receipt)
+        time.sleep(0.05)
+    raise LedgerUnavailable(f"The transaction {transaction} was not mined within {RECEIPT_SECONDS} seconds.")
+
+
+class _Payer:
+    """Sends transactions and waits for them."""
+
+    def __init__(self, node: Node, secret: bytes, chain_id: int) -> None:
+        self.node, self.account, self._chain_id = node, Account.from_key(secret), chain_id
+
+    def send(self, to: Address, data: str, value: int = 0, gas: int = GAS) -> dict[str, Any]:
+        base = int(self.node.request("eth_getBlockByNumber", "latest", False)["baseFeePerGas"], 16)
+        signed = self.account.sign_transaction(
+            {
+                "chainId": self._chain_id,
+                "nonce": int(self.node.request("eth_getTransactionCount", self.account.address, "pending"), 16),
+                "to": to,
+                "data": data,
+                "value": value,
+                "gas": gas,
+                "maxPriorityFeePerGas": 10**9,
+                "maxFeePerGas": 2 * base + 10**9,
+                "type": 2,
+            }
+        )
+        self.node.request("eth_sendRawTransaction", "0x" + bytes(signed.raw_transaction).hex())
+        return await_receipt(self.node, to_hash(bytes(signed.hash)))
+
+
+def _ensure_proxy(node: Node, payer: _Payer) -> None:
+    if _code(node, PROXY):
+        return
+    payer.send(PROXY_MAKER, "0x", value=PROXY_COST, gas=21_000)
+    node.request("eth_sendRawTransaction", PROXY_TRANSACTION)
+    await_receipt(node, to_hash(keccak(bytes.fromhex(PROXY_TRANSACTION[2:]))))
+    if not _code(node, PROXY):
+        raise LedgerUnavailable("The chain does not take the deterministic deployment proxy.")
+
+
+def _arguments(name: str, contracts: dict[str, Contract], owner: Address) -> bytes:
+    match name:
+        case "Directory":
+            return encode(["address"], [owner])
+        case "ConsentCheck":
+            used = [contracts[other].address for other in ("ConsentRegistry", "Directory", "PolicyRegistry")]
+            return encode(["address"] * 3, used)
+        case _:
+            return b""
+
+
+def _ensure(node: Node, payer: _Payer, name: str, arguments: bytes) -> Contract:
+    build = artifact(name)
+    creation = bytes.fromhex(build["bytecode"].removeprefix("0x")) + arguments
+    where = address("0x" + keccak(b"\xff" + bytes.fromhex(PROXY[2:]) + SALT + keccak(creation))[12:].hex())
+    code = _code(node, where)
+    if not code:
+        receipt = payer.send(PROXY, "0x" + (SALT + creation).hex())
+        code = _code(node, where)
+        block = int(receipt["blockNumber"], 16)
+    else:
+        block = _first_block(node, where)
+    if not same_code(code, build):
+        raise WrongChain(f"The contract at {where} is not {name}: its code differs from the build in this version.")
+    return Contract(where, to_hash(keccak(code)), block)
+
+
+def same_code(code: bytes, build: dict[str, Any]) -> bool:
+    """Whether deployed code is that of a build, its immutable values aside."""
+    expected = bytearray.fromhex(build["deployedBytecode"].removeprefix("0x"))
+    if len(code) != len(expected):
+        return False
+    found = bytearray(code)
+    for place in build["immutableReferences"]:
+        span = slice(place["start"], place["start"] + place["length"])
+        found[span] = expected[span] = bytes(place["length"])
+    return found == expected
+
+
+def _code(node: Node, where: Address, block: str = "latest") -> bytes:
+    return bytes.fromhex(node.request("eth_getCode", where, block)[2:])
+
+
+def _first_block(node: Node, where: Address) -> int:
+    """The first block in which an address has code: by halving, since code never leaves."""
+    low, high = 0, int(node.request("eth_blockNumber"), 16)
+    while low < high:
+        middle = (low + high) // 2
+        if _code(node, where, hex(middle)):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
