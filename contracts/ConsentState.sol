@@ -74,7 +74,7 @@ abstract contract ConsentState is IConsentRegistry {
         if (grantHashes.length == 0) revert EmptyList();
         mapping(bytes32 grantHash => uint256) storage own = _entries[subject];
         for (uint256 i = 0; i < grantHashes.length; ++i) {
-            bytes32 grantHash = grantHashes.at(i);
+            bytes32 grantHash = grantHashes.word(i);
             uint256 packed = own[grantHash];
             // A revoked grant never returns, and one that was granted is never granted again.
             if (packed >> 64 != 0) revert AlreadyRevoked(subject, grantHash);
@@ -95,7 +95,7 @@ abstract contract ConsentState is IConsentRegistry {
         bytes32 running = _head;
         mapping(bytes32 grantHash => uint256) storage own = _entries[subject];
         for (uint256 i = 0; i < grantHashes.length; ++i) {
-            bytes32 grantHash = grantHashes.at(i);
+            bytes32 grantHash = grantHashes.word(i);
             uint256 packed = own[grantHash];
             // The first revocation counts.
             if (packed >> 64 != 0) continue;

@@ -110,7 +110,7 @@ def parse_checkpoint(text: str) -> tuple[Checkpoint, tuple[NoteSignature, ...]]:
     Raises:
         InvalidProof: any other text.
     """
-    if not isinstance(text, str) or not text.isprintable() and not text.replace("\n", "").isprintable():
+    if not isinstance(text, str) or not text.replace("\n", "").isprintable():
         raise InvalidProof("A checkpoint must be plain text.")
     if len(text.encode()) > MAX_NOTE:
         raise InvalidProof(f"A checkpoint must not be longer than {MAX_NOTE} bytes.")
@@ -120,7 +120,7 @@ def parse_checkpoint(text: str) -> tuple[Checkpoint, tuple[NoteSignature, ...]]:
         raise InvalidProof("A checkpoint must be three lines, an empty one, and signatures.")
     if not _SIZE.fullmatch(lines[1]):
         raise InvalidProof("The size of a checkpoint must be a whole number.")
-    signatures = []
+    signatures: list[NoteSignature] = []
     for line in note[:-1].split("\n"):
         match = _LINE.fullmatch(line)
         if not match or len(signatures) == MAX_SIGNATURES:

@@ -95,7 +95,7 @@ class Document:
     def to_json(self) -> dict[str, Any]:
         """The document as JSON-ready values, its type included. Optional fields that are empty are left out."""
         members = {camel(f.name): _plain(getattr(self, f.name)) for f in fields(self)}
-        return {"type": self.TYPE} | {k: v for k, v in members.items() if v != "" or k not in self.OPTIONAL}
+        return {"type": self.TYPE} | {k: v for k, v in members.items() if v != ""}
 
     def to_bytes(self) -> bytes:
         """The canonical bytes, which are what is stored, served and hashed."""

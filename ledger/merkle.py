@@ -38,8 +38,13 @@ def _pair(one: bytes, other: bytes) -> bytes:
 class CohortTree:
     """The grants of a cohort under one root."""
 
-    def __init__(self, pairs: Iterable[tuple[Address, Hash]]) -> None:
-        """Build the tree. The order of the pairs does not matter.
+    def __init__(self, nodes: list[bytes], positions: dict[bytes, int]) -> None:
+        self._nodes = nodes
+        self._positions = positions
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[Address, Hash]]) -> Self:
+        """Build the tree over pairs of subject and grant hash. Their order does not matter.
 
         Raises:
             InvalidInput: no pairs, or the same one twice.
@@ -52,15 +57,10 @@ class CohortTree:
         nodes = [b""] * (len(leaves) - 1) + leaves[::-1]
         for at in range(len(leaves) - 2, -1, -1):
             nodes[at] = _pair(nodes[2 * at + 1], nodes[2 * at + 2])
-        self._nodes = nodes
-        self._positions = {leaf: len(nodes) - 1 - at for at, leaf in enumerate(leaves)}
-        if len(self._positions) != len(leaves):
+        positions = {leaf: len(nodes) - 1 - at for at, leaf in enumerate(leaves)}
+        if len(positions) != len(leaves):
             raise InvalidInput("A cohort must not hold the same grant of the same subject twice.")
-
-    @classmethod
-    def of(cls, pairs: Iterable[tuple[Address, Hash]]) -> Self:
-        """The tree over these pairs of subject and grant hash."""
-        return cls(pairs)
+        return cls(nodes, positions)
 
     @property
     def root(self) -> Hash:

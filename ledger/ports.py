@@ -252,6 +252,10 @@ class Transaction(Protocol):
         """Relays that are neither final nor failed, withdrawals first, then oldest first."""
         ...
 
+    def reopen_relays_above(self, number: int) -> None:
+        """Open again what was recorded in blocks that are gone."""
+        ...
+
     def update_relay(self, relay: str, **changes: Any) -> None: ...  # noqa: D102
 
     # sign-in

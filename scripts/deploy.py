@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from eth_abi import encode
+from eth_abi.abi import encode
 from eth_account import Account
 
 from ledger.adapters.chain import Node, artifact
@@ -188,5 +188,3 @@ def _first_block(node: Node, where: Address) -> int:
         else:
             low = middle + 1
     return low
-
-

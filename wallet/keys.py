@@ -116,6 +116,11 @@ class SigningKey:
         public = PrivateKey(secret).public_key.format(compressed=False)
         return cls(address("0x" + keccak(public[1:])[12:].hex()), Secret(secret))
 
+    @property
+    def secret(self) -> Secret[bytes]:
+        """The 32 bytes of the private key, for a keystore of kind ``key``."""
+        return self._private
+
     def sign(self, digest: bytes) -> str:
         """Sign 32 bytes, deterministically (RFC 6979).
 
@@ -159,11 +164,6 @@ class PartyKeys(SigningKey):
     def new(cls) -> "PartyKeys":
         """Fresh keys from the operating system's randomness."""
         return cls.from_secret(secrets.token_bytes(32))
-
-    @property
-    def secret(self) -> Secret[bytes]:
-        """The 32 bytes to put into a keystore of kind ``key``."""
-        return self._private
 
 
 @dataclass(frozen=True, eq=False)

@@ -206,7 +206,7 @@ def _number(values: dict[str, Any], name: str, largest: int) -> int:
 # ------------------------------------------------------------------------------------------------- the file
 
 
-def write_private(path: Path | str, text: str, overwrite: bool = False) -> None:
+def write_private(path: Path | str, content: str | bytes, overwrite: bool = False) -> None:
     """Write a file only its owner can read (0600), whole or not at all.
 
     Written under a temporary name beside it, synced, then put in place; after a crash there is the old file or
@@ -214,7 +214,7 @@ def write_private(path: Path | str, text: str, overwrite: bool = False) -> None:
 
     Args:
         path: where; the directory must exist.
-        text: what, as UTF-8.
+        content: what; text is written as UTF-8.
         overwrite: whether a file already there may be replaced.
 
     Raises:
@@ -224,8 +224,8 @@ def write_private(path: Path | str, text: str, overwrite: bool = False) -> None:
     path = Path(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp creates with 0600
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         if overwrite:

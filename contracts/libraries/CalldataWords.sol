@@ -16,9 +16,9 @@ library CalldataWords {
     }
 
     /// @notice `words[i]`, for `i` below `words.length`.
-    function at(bytes32[] calldata words, uint256 i) internal pure returns (bytes32 word) {
+    function word(bytes32[] calldata words, uint256 i) internal pure returns (bytes32 result) {
         assembly ("memory-safe") {
-            word := calldataload(add(words.offset, shl(5, i)))
+            result := calldataload(add(words.offset, shl(5, i)))
         }
     }
 }

@@ -1,7 +1,6 @@
 """The chain over JSON-RPC. web3.py's types stop at this file; values of the core leave it."""
 
 import json
-import threading
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
@@ -37,6 +36,8 @@ from ledger.proofs import AccountProof, Header, SlotProof, read_proof, verify_he
 
 TIMEOUT = 5.0
 """Seconds after which a node that does not answer counts as unreachable."""
+TIP = 10**9
+"""Wei of priority fee per gas."""
 MAX_GAS = 15_000_000
 """No transaction of ours may burn more gas than this, whatever a contract signer does."""
 
@@ -161,7 +162,6 @@ class Web3Sender:
             for name, at in deployment.addresses.items()
         }
         self.address = Address(self._account.address)
-        self._lock = threading.Lock()
 
     def _data(self, call: Call) -> str:
         return str(self._contracts[call.contract].encode_abi(call.function, args=list(call.arguments)))
@@ -190,30 +190,33 @@ class Web3Sender:
 
     def prepare(self, call: Call) -> tuple[Hash, bytes]:
         """A signed transaction, not sent: its hash and its bytes."""
-        with self._lock:
-            request = self._request(call)
-            gas = min(_number(self._node.request("eth_estimateGas", request)) * 5 // 4, MAX_GAS)
-            fees = self._node.request("eth_getBlockByNumber", "latest", False)
-            base = _number(fees["baseFeePerGas"])
-            tip = 10**9
-            transaction = {
-                "chainId": self._chain_id,
-                "nonce": _number(self._node.request("eth_getTransactionCount", self.address, "pending")),
-                "to": request["to"],
-                "data": request["data"],
-                "value": 0,
-                "gas": gas,
-                "maxPriorityFeePerGas": tip,
-                "maxFeePerGas": 2 * base + tip,
-                "type": 2,
-            }
-            signed = self._account.sign_transaction(transaction)
-            return to_hash(bytes(signed.hash)), bytes(signed.raw_transaction)
+        request = self._request(call)
+        gas = min(_number(self._node.request("eth_estimateGas", request)) * 5 // 4, MAX_GAS)
+        return self._sign(request["to"], request["data"], 0, gas)
+
+    def prepare_transfer(self, to: Address, wei: int) -> tuple[Hash, bytes]:
+        """A signed transfer of ether, not sent."""
+        return self._sign(to, "0x", wei, 21_000)
+
+    def _sign(self, to: str, data: str, value: int, gas: int) -> tuple[Hash, bytes]:
+        base = _number(self._node.request("eth_getBlockByNumber", "latest", False)["baseFeePerGas"])
+        transaction: dict[str, Any] = {
+            "chainId": self._chain_id,
+            "nonce": _number(self._node.request("eth_getTransactionCount", self.address, "pending")),
+            "to": to,
+            "data": data,
+            "value": value,
+            "gas": gas,
+            "maxPriorityFeePerGas": TIP,
+            "maxFeePerGas": 2 * base + TIP,
+            "type": 2,
+        }
+        signed = self._account.sign_transaction(transaction)
+        return to_hash(bytes(signed.hash)), bytes(signed.raw_transaction)
 
     def send(self, transaction: bytes) -> None:
         """Hand a prepared transaction to the node. Sending the same one again is harmless."""
-        with self._lock:
-            self._node.request("eth_sendRawTransaction", "0x" + transaction.hex())
+        self._node.request("eth_sendRawTransaction", "0x" + transaction.hex())
 
     def knows(self, transaction: Hash) -> bool:
         """Whether the node holds a transaction, in a block or waiting."""

@@ -365,6 +365,11 @@ class SqlTransaction:
         )
         return [_relay(row) for row in self._db.execute(query).mappings()]
 
+    def reopen_relays_above(self, number: int) -> None:
+        """Open again what was recorded in blocks that are gone; it is sent again."""
+        lost = update(t.relays).where(t.relays.c.block_number > number)
+        self._db.execute(lost.values(status="sent", block_number=None, block_hash=None))
+
     def update_relay(self, relay: str, **changes: Any) -> None:
         """Change the status columns of a relay."""
         self._db.execute(update(t.relays).where(t.relays.c.id == relay).values(**changes))

@@ -71,15 +71,16 @@ def _kind(content: bytes) -> str | None:
 
 
 def _cleaned(kind: str, extension: str, content: bytes, limits: Limits) -> Deidentified:
+    problem = f"The file could not be read as {kind}; it is damaged or cut short."
     try:
         with _quiet():
             return _cleaner(kind, extension)(content, limits)
-    except InvalidFile:
-        raise
-    except Exception:  # noqa: BLE001, S110  # parsers of hostile bytes raise whatever they like: see below
+    except InvalidFile as error:
+        problem = str(error)
+    except Exception:  # noqa: BLE001, S110  # parsers of hostile bytes raise whatever they like
         pass
-    # Raised outside the handler, so that the parser's error, which may quote the file, is not even its context.
-    raise InvalidFile(f"The file could not be read as {kind}; it is damaged or cut short.")
+    # Raised outside the handlers: a parser's error quotes the file, and must not even be the context of ours.
+    raise InvalidFile(problem)
 
 
 def _cleaner(kind: str, extension: str) -> Callable[[bytes, Limits], Deidentified]:

@@ -112,6 +112,8 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     alpha = image.getchannel("A") if "A" in image.getbands() else None
     base = image.convert(image.mode.removesuffix("A")) if alpha is not None else image
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    if base.mode == "L" and source.profile.xcolor_space.strip() == "RGB":  # greyscale saved by colour programs
+        base = base.convert("RGB")
     converted = ImageCms.profileToProfile(base, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     if converted is None:  # only when asked to work in place
         raise InvalidFile("The picture's colour profile cannot be applied.")

@@ -111,14 +111,26 @@ class Index:
         _log.error("gate closed: %s", why)
         return self._closed
 
-    def accept_regression(self) -> None:
-        """An operator's word that blocks were lost (a devnet that was killed): follow what is left of the chain."""
+    def accept_loss(self) -> int:
+        """An operator's word that blocks were lost (a devnet that was killed): follow what is left of the chain.
+
+        What was relayed in them is sent again, and what was withdrawn in them stays on the deny list.
+
+        Returns:
+            How many blocks were lost; 0 when the chain is where it was.
+        """
         with self._lock, self._store.begin() as tx:
             head = self._chain.head()
-            tx.drop_blocks_above(self._common(tx, head))
+            highest = tx.fact("highest") or 0
+            if head.number >= highest:
+                return 0
+            common = self._common(tx, head)
+            tx.drop_blocks_above(common)
+            tx.reopen_relays_above(common)
             tx.set_fact("highest", head.number)
             self._state = self._replay(tx)
             self._snapshot = self._closed = None
+            return int(highest - head.number)
 
     @contextmanager
     def at_head(self) -> Iterator[Snapshot]:
@@ -181,6 +193,7 @@ class Index:
         if known and common < known[-1][0]:
             _log.warning("reorganisation: back to block %d", common)
             tx.drop_blocks_above(common)
+            tx.reopen_relays_above(common)
             self._state = self._replay(tx)
         first = max(common + 1, self._deployment.first_block)
         last_full = head.number - self._limit

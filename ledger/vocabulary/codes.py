@@ -122,15 +122,16 @@ def purpose(code: str) -> Purpose:
     """The purpose with this code. DUO codes that take a value carry it after a colon.
 
     Raises:
-        UnknownCode: no vocabulary defines it, or its value is missing its form.
+        UnknownCode: no vocabulary defines it, or its value has the wrong form.
     """
     found = PURPOSES.get(code)
     if found is not None:
         return found
-    qualified = _QUALIFIED.fullmatch(code)
-    found = PURPOSES.get(qualified[1]) if qualified else None
-    if qualified and found and found.takes and _VALUES[found.takes].fullmatch(qualified[2]):
-        return replace(found, code=code, value=qualified[2])
+    if qualified := _QUALIFIED.fullmatch(code):
+        entry, value = qualified.groups()
+        found = PURPOSES.get(entry)
+        if found and found.takes and _VALUES[found.takes].fullmatch(value):
+            return replace(found, code=code, value=value)
     permissions = [p.code for p in PURPOSES.values() if p.kind == DUO_PERMISSION]
     raise UnknownCode(
         f"This is not a known purpose: {code[:64]!r}. Known are {', '.join(PUBLICATION_PURPOSES)}, "

@@ -40,8 +40,8 @@ def covers_channel(granted: Sequence[str], asked: str) -> bool:
         granted: the channels of the grant. None at all permits only uses without a channel, such as research.
         asked: the channel, or "" for a use without one. A grant for channels covers no use without one.
     """
-    if not granted or asked == "":
-        return not granted and asked == ""
+    if not granted:
+        return asked == ""
     return any(code in line(CHANNELS, asked) for code in granted)
 
 

@@ -114,6 +114,7 @@ def _special() -> list[dict[str, Any]]:
         *(_broken("Item", "name", name, why) for name, why in _NAMES),
         _broken("Item", "name", "n" * 256, "longer than 255 bytes"),
         _broken("Item", "name", "\u00e9" * 128, "128 characters but 256 bytes"),
+        _broken("Item", "mediaType", None, "null for a media type"),
         _broken("Item", "mediaType", "jpeg", "not a media type"),
         _broken("Item", "mediaType", "image/JPEG", "a media type in capitals"),
         _broken("Item", "mediaType", "text/html; charset=utf-8", "a media type with a parameter"),
@@ -186,6 +187,8 @@ def _special() -> list[dict[str, Any]]:
         _broken("ReleaseRequest", "encryptionKey", key + "00", "a key that is one byte long"),
         _broken("ReleaseRequest", "encryptionKey", "0x" + "ab" * 32, "a key of X25519 alone"),
         _broken("ReleaseRequest", "encryptionKey", "0x", "an empty key"),
+        _broken("ReleaseRequest", "encryptionKey", [0] * 32, "a list of numbers for bytes"),
+        _broken("ReleaseRequest", "encryptionKey", 7, "a number for bytes"),
         _broken("ReleaseRequest", "encryptionKey", key[:-1], "half a byte"),
         _broken("ReleaseRequest", "encryptionKey", "0x" + key[2:].upper(), "upper-case hexadecimal digits"),
     ]

@@ -89,6 +89,9 @@ _PURPOSES: list[tuple[list[str], str, dict[str, Any], str]] = [
     ([f"{DS}:{CANCER}"], GRU, {"diseases": [LUNG]}, NO),
     ([DS], f"{DS}:{LUNG}", {}, ASK),
     ([DS], HMB, {}, NO),
+    ([DS], f"{DS}:{OTHER}", {"ancestors": {OTHER: [CANCER]}}, ASK),
+    ([f"{DS}:{OTHER}"], f"{DS}:{OTHER}", {}, YES),
+    ([POA], DS, {}, NO),
     # Modifiers: every one must hold, and what is not known does not hold
     ([GRU, NPU], GRU, {}, ASK),
     ([GRU, NPU], GRU, {"nonprofit": True}, YES),
@@ -113,6 +116,8 @@ _PURPOSES: list[tuple[list[str], str, dict[str, Any], str]] = [
     ([GRU, f"{GS}:DE.AT"], GRU, {"country": "CH"}, NO),
     ([GRU, f"{GS}:DE.AT"], GRU, {}, ASK),
     ([GRU, f"{GS}:DE", f"{GS}:AT"], GRU, {"country": "AT"}, NO),
+    ([GRU, f"{GS}:DE"], GRU, {"country": ""}, ASK),
+    ([GRU, f"{GS}:DE"], GRU, {"country": ["DE"]}, ASK),
     ([GRU, GS], GRU, {"country": "AT"}, ASK),
     ([GRU, f"{GS}:de"], GRU, {"country": "de"}, ASK),
     ([GRU, f"{US}:0xabc"], GRU, {"user": "0xabc"}, YES),
@@ -146,6 +151,7 @@ _PURPOSES: list[tuple[list[str], str, dict[str, Any], str]] = [
     # A modifier is no purpose
     ([NCU], NCU, {"commercial": False}, NO),
     ([GRU, NCU], NCU, {"commercial": False}, NO),
+    (["unheard-of"], NCU, {"commercial": False}, NO),
     # What nobody knows may permit or restrict
     (["HRESCH"], "unheard-of", {}, ASK),
     (["unheard-of"], "unheard-of", {}, ASK),

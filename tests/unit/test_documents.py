@@ -151,6 +151,7 @@ def _statement(**changes):
         ({"issuer": ISSUER[:-1]}, "issuer"),
         ({"title": {}}, "title"),
         ({"title": "Consent"}, "title"),
+        ({"title": ["en"]}, "title"),
         ({"title": {"de": "Einwilligung"}}, "title.en"),
         ({"title": {"en": ""}}, "title.en"),
         ({"title": {"en": "t" * 501}}, "title.en"),
@@ -162,6 +163,7 @@ def _statement(**changes):
         ({"title": {"en": "Consent"} | {f"a{chr(97 + n % 26)}-{n:04}": "x" for n in range(64)}}, "title"),
         ({"statements": []}, "statements"),
         ({"statements": {}}, "statements"),
+        ({"statements": {"id": "seen"}}, "statements"),
         ({"statements": [{"id": f"s{n}", "text": {"en": "x"}} for n in range(65)]}, "statements"),
         ({"statements": _statement() * 2}, "statements"),
         ({"statements": _statement(id="two words")}, "statements[0].id"),
@@ -241,6 +243,11 @@ def test_a_document_is_bounded_as_a_whole():
     text = {"en": "x" * MAX_TERMS} | dict.fromkeys(languages, "x" * 2000)
     with pytest.raises(InvalidMessage, match="larger than"):
         Terms.from_json(TERMS | {"text": text})
+
+
+def test_a_form_may_be_made_of_its_parts():
+    form = Form.from_json(FORM)
+    assert Form(form.version, form.issuer, form.title, form.statements, form.channels) == form
 
 
 def test_documents_cannot_be_changed():

@@ -66,6 +66,14 @@ def test_lists_are_copied_so_that_nobody_can_append_later():
     assert grant.items == ("a.png",)
 
 
+def test_a_consent_may_be_made_of_grants():
+    grant = Grant.from_json(BY_TYPE["Grant"])
+    subject = BY_TYPE["Consent"]["subject"]
+    assert Consent(subject, (grant,), 1) == Consent.from_json(
+        {"subject": subject, "grants": [grant.to_json()], "deadline": 1}
+    )
+
+
 def test_an_error_inside_a_grant_names_its_place():
     grants = [BY_TYPE["Grant"], dict(BY_TYPE["Grant"], salt="0x00")]
     with pytest.raises(InvalidMessage, match=r"^grants\[1\]\.salt: "):

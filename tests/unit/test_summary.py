@@ -218,6 +218,14 @@ def test_long_lists_are_complete_or_refused():
         read(items=tuple(f"{'n' * 60}-{n}" for n in range(256)))
 
 
+def test_the_limit_is_that_of_a_grant():
+    many = [f"{n:03}-{'n' * 60}" for n in range(100)]
+    room = 8000 - len(read(items=(*many, "x")).encode())
+    assert len(with_summary(replace(GRANT, items=(*many, "x" * (room + 1))), PARTIES, "en").summary.encode()) == 8000
+    with pytest.raises(InvalidMessage, match=r"^summary: "):
+        read(items=(*many, "x" * (room + 2)))
+
+
 def test_names_in_right_to_left_scripts_are_set_apart():
     words = read({JOURNAL: "مجلة"})
     assert words.startswith("“\u2068مجلة\u2069” may use")

@@ -6,6 +6,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from coincurve import PublicKey
 from eth_account import Account
 from eth_account.messages import _hash_eip191_message, encode_typed_data
 from hypothesis import HealthCheck, given, settings
@@ -220,6 +221,21 @@ def test_the_twin_with_high_s_is_refused():
 
 def test_half_the_order_is_the_limit():
     assert _HALF_ORDER == ORDER // 2
+    recover(DIGEST, GOOD[:32] + _HALF_ORDER.to_bytes(32) + GOOD[64:])
+    with pytest.raises(BadSignature, match="malleable"):
+        recover(DIGEST, GOOD[:32] + (_HALF_ORDER + 1).to_bytes(32) + GOOD[64:])
+
+
+def test_the_recovery_values_29_and_30_are_refused_although_the_curve_knows_them():
+    def known(small_r):
+        try:
+            return PublicKey.from_signature_and_message(small_r + GOOD[32:64] + b"\x02", DIGEST, hasher=None)
+        except ValueError:
+            return None
+
+    small_r = next(r for r in ((n).to_bytes(32) for n in range(1, 100)) if known(r))
+    with pytest.raises(BadSignature, match="27 or 28"):
+        recover(DIGEST, small_r + GOOD[32:64] + bytes([29]))
 
 
 @pytest.mark.parametrize("v", [0, 1, 2, 26, 29, 35, 255])

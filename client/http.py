@@ -1,0 +1,210 @@
+"""One HTTP connection to a Volens service: problems become our own errors, signing in is one call."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Protocol, Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from ledger import errors, siwe
+from ledger.deployment import Deployment
+from ledger.errors import InvalidInput, NotAuthorised, Refused, Unavailable, VolensError, WrongChain
+from ledger.model import Address, Hash
+
+MAX_ANSWER = 16 * 2**20
+SIGN_IN_LIFE = 300
+STATEMENT = "Sign in to Volens."
+
+
+class Signer(Protocol):
+    """Whoever can sign 32 bytes for an address."""
+
+    @property
+    def address(self) -> Address: ...  # noqa: D102
+    def sign(self, digest: bytes) -> str: ...  # noqa: D102
+
+
+def _families() -> dict[str, type[VolensError]]:
+    found: dict[str, type[VolensError]] = {}
+    waiting: list[type[VolensError]] = [VolensError]
+    while waiting:
+        family = waiting.pop()
+        found.setdefault(family.code, family)
+        waiting.extend(family.__subclasses__())
+    return found
+
+
+class Client:
+    """A connection to one service, optionally signed in.
+
+    Args:
+        url: of the service, for example ``http://127.0.0.1:8380``.
+        pinned: deployment facts from elsewhere; the service must be on exactly this ledger.
+    """
+
+    def __init__(self, url: str, pinned: Deployment | None = None, timeout: float = 30.0) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise InvalidInput(f"{url} is not the address of a service; it should look like http://127.0.0.1:8380")
+        self.url = url.rstrip("/")
+        self.domain = parts.netloc
+        self._http = httpx.Client(base_url=self.url, timeout=timeout, follow_redirects=False, trust_env=False)
+        self._deployment = pinned
+        self._checked = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def request(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
+        """Send JSON, get JSON.
+
+        Raises:
+            VolensError: the one the service named, or `Unavailable` when it cannot be reached.
+        """
+        try:
+            answer = self._http.request(method, path, **({"json": body} if body is not None else {}), **options)
+        except httpx.HTTPError as error:
+            raise Unavailable(f"The service at {self.url} does not answer ({type(error).__name__}).") from None
+        if answer.is_success:
+            try:
+                return answer.json()
+            except ValueError:
+                raise Unavailable(f"The service at {self.url} answered with something that is not JSON.") from None
+        raise _error_of(answer)
+
+    def get(self, path: str) -> Any:
+        """GET JSON."""
+        return self.request("GET", path)
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """POST JSON, get JSON."""
+        return self.request("POST", path, body if body is not None else {})
+
+    def bytes_of(self, path: str) -> bytes:
+        """GET bytes, at most 16 MiB."""
+        data = b"".join(self._stream(path, MAX_ANSWER))
+        return data
+
+    def download(self, sealed: Hash, target: BinaryIO, limit: int) -> None:
+        """Stream the sealed bytes of an item into a file.
+
+        Raises:
+            Unavailable: the service sends more than `limit` bytes, or does not answer.
+        """
+        for chunk in self._stream(f"/v1/items/{sealed}", limit):
+            target.write(chunk)
+
+    def _stream(self, path: str, limit: int) -> Iterator[bytes]:
+        received = 0
+        try:
+            with self._http.stream("GET", path) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise _error_of(answer)
+                for chunk in answer.iter_bytes():
+                    received += len(chunk)
+                    if received > limit:
+                        raise Unavailable("The service sends more than it announced.")
+                    yield chunk
+        except httpx.HTTPError as error:
+            raise Unavailable(f"The service at {self.url} does not answer ({type(error).__name__}).") from None
+
+    @property
+    def deployment(self) -> Deployment:
+        """The ledger the service is on.
+
+        Raises:
+            WrongChain: it is not the pinned one.
+        """
+        if not self._checked:
+            stated = Deployment.from_json(self.get("/v1/ledger")["deployment"])
+            if self._deployment is not None and stated != self._deployment:
+                raise WrongChain("The service is on another ledger than the one pinned here. Nothing was signed.")
+            self._deployment, self._checked = stated, True
+        assert self._deployment is not None  # noqa: S101 (set above)
+        return self._deployment
+
+    def nonce(self) -> str:
+        """A nonce for a sign-in message."""
+        return str(self.post("/v1/auth/nonce")["nonce"])
+
+    def sign_in(self, signer: Signer) -> Self:
+        """Sign in; every later request carries the token."""
+        now = int(time.time())
+        message = siwe.SignIn(
+            self.domain,
+            signer.address,
+            STATEMENT,
+            self.url,
+            self.deployment.chain_id,
+            self.nonce(),
+            now,
+            now + SIGN_IN_LIFE,
+        )
+        text = message.text()
+        token = self.post("/v1/auth/verify", {"message": text, "signature": signer.sign(siwe.personal_digest(text))})
+        self._http.headers["Authorization"] = f"Bearer {token['access_token']}"
+        return self
+
+    def party_name(self, party: Address) -> str | None:
+        """The name the Directory gives an address."""
+        try:
+            name = self.get(f"/v1/parties/{party}")["name"]
+        except errors.NotFound:
+            return None
+        return None if name is None else str(name)
+
+    def wait_for(self, relay: str, status: tuple[str, ...] = ("recorded", "final"), seconds: float = 60) -> Any:
+        """Wait until a relayed message is on the chain.
+
+        Raises:
+            Refused: the contract refused it. Unavailable: it is not there in time; it stays on its way.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = self.get(f"/v1/relays/{relay}")
+            if found["status"] == "failed":
+                raise Refused(f"The contract refused the message: {found['problem']}.")
+            if found["status"] in status:
+                return found
+            time.sleep(0.1)
+        raise Unavailable("The message is accepted but not yet recorded. It will be; look again later.")
+
+
+def _error_of(answer: httpx.Response) -> VolensError:
+    try:
+        problem = answer.json()
+        code, detail = str(problem["type"]).rpartition(":")[2], str(problem["detail"])
+    except (ValueError, KeyError, TypeError):
+        code, problem = "", {}
+        detail = answer.text.strip()[:300] or f"The service answered {answer.status_code}."
+    if answer.status_code in (401, 403) and (code in ("", NotAuthorised.code)):
+        return NotAuthorised(detail, str(problem.get("reason", "not_signed_in")))
+    family = _families().get(code)
+    if family is errors.InvalidMessage:
+        found = (problem.get("errors") or [{}])[0]
+        return errors.InvalidMessage(str(found.get("field", "message")), str(found.get("problem", detail)))
+    if family is None:
+        family = InvalidInput if 400 <= answer.status_code < 500 else Unavailable
+    return family(detail)
+
+
+def read_deployment(text: str) -> Deployment:
+    """Deployment facts from a file's text.
+
+    Raises:
+        InvalidInput: they are not.
+    """
+    try:
+        return Deployment.from_json(json.loads(text))
+    except ValueError:
+        raise InvalidInput("This file does not hold deployment facts.") from None

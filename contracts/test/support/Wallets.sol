@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+
+/// @notice A smart account with one owner, which signs for it.
+contract OwnedWallet is IERC1271 {
+    address private immutable _owner;
+
+    constructor(address owner) {
+        _owner = owner;
+    }
+
+    function isValidSignature(bytes32 digest, bytes calldata signature) external view returns (bytes4) {
+        (address recovered, , ) = ECDSA.tryRecoverCalldata(digest, signature);
+        return recovered == _owner ? IERC1271.isValidSignature.selector : bytes4(0xffffffff);
+    }
+
+    function execute(address target, bytes calldata call) external {
+        (bool success, ) = target.call(call);
+        require(success, "call failed");
+    }
+}
+
+/// @notice The code of an EIP-7702 account whose owner asks for a password instead of a signature.
+contract PasswordWallet is IERC1271 {
+    function isValidSignature(bytes32, bytes calldata signature) external pure returns (bytes4) {
+        bool known = keccak256(signature) == keccak256("password");
+        return known ? IERC1271.isValidSignature.selector : bytes4(0);
+    }
+}
+
+/// @notice Refuses by reverting.
+contract RevertingWallet {
+    function isValidSignature(bytes32, bytes calldata) external pure returns (bytes4) {
+        revert("no");
+    }
+}
+
+/// @notice Answers with anything but a clean yes.
+contract GarbageWallet {
+    bytes private _answer;
+
+    constructor(bytes memory answer) {
+        _answer = answer;
+    }
+
+    fallback() external {
+        bytes memory answer = _answer;
+        assembly ("memory-safe") {
+            return(add(answer, 0x20), mload(answer))
+        }
+    }
+}
+
+/// @notice Tries to change state while it is asked.
+contract WritingWallet is IERC1271 {
+    uint256 private _asked;
+
+    function isValidSignature(bytes32, bytes calldata) external view returns (bytes4) {
+        (bool success, ) = address(this).staticcall(abi.encodeCall(this.write, ()));
+        require(success, "cannot write");
+        return IERC1271.isValidSignature.selector;
+    }
+
+    function write() external {
+        ++_asked;
+    }
+}
+
+/// @notice Has code and knows nothing of ERC-1271.
+contract Mute {}

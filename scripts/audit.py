@@ -1,0 +1,80 @@
+"""The auditor's side: the ledger replayed from a node alone, without the service."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ledger.adapters.chain import Node, Web3Chain
+from ledger.deployment import Deployment
+from ledger.errors import InvalidProof, LedgerUnavailable, WrongChain
+from ledger.events import WITH_HEAD
+from ledger.model import ZERO_HASH, Hash
+from ledger.proofs import Header
+from ledger.slots import head_slot
+from ledger.state import LedgerState
+
+STEP = 2000
+PROOF_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What replaying found.
+
+    Attributes:
+        heads: recomputed from the events; `proven` as the contracts hold them, by storage proof.
+        digest: of the whole state.
+    """
+
+    block: int
+    hash: Hash
+    events: int
+    heads: dict[str, Hash]
+    proven: dict[str, Hash]
+    digest: str
+    state: LedgerState
+
+    @property
+    def heads_match(self) -> bool:
+        """Whether no event was withheld, forged or reordered."""
+        return self.heads == self.proven
+
+
+def replay_chain(rpc_url: str, deployment: Deployment, progress: Callable[[int, int], None] | None = None) -> Replayed:
+    """Replay all events from a node and prove the contracts' heads against them.
+
+    Args:
+        progress: called with (blocks done, blocks in all).
+
+    Raises:
+        WrongChain: the node is on another chain. InvalidProof: a proof does not hold.
+        LedgerUnavailable: the node does not answer.
+    """
+    chain = Web3Chain(Node(rpc_url), deployment)
+    if chain.chain_id() != deployment.chain_id or chain.header(0).hash != deployment.genesis:
+        raise WrongChain("The node is on another chain than the deployment facts.")
+    head = chain.head()
+    state = LedgerState.empty(deployment.chain_id, deployment.addresses)
+    events = 0
+    for first in range(deployment.first_block, head.number + 1, STEP):
+        last = min(first + STEP - 1, head.number)
+        for logged in chain.events_between(first, last):
+            state.apply(logged.event)
+            events += 1
+        if progress:
+            progress(last + 1, head.number + 1)
+    proven = {contract: _prove_head(chain, deployment, contract, head) for contract in WITH_HEAD}
+    return Replayed(head.number, head.hash, events, dict(state.heads), proven, state.digest(), state)
+
+
+def _prove_head(chain: Web3Chain, deployment: Deployment, contract: str, head: Header) -> Hash:
+    for attempt in range(PROOF_TRIES):
+        try:
+            account_proof, (slot_proof,) = chain.proof(head.hash, contract, [head_slot(contract).key])
+            account = account_proof.verify(head)
+            if account.code_hash != deployment.contracts[contract].code_hash:
+                raise WrongChain(f"The contract {contract} has other code than was deployed.")
+            return Hash(f"0x{slot_proof.verify(account):064x}")
+        except InvalidProof:
+            if attempt == PROOF_TRIES - 1:
+                raise
+    raise LedgerUnavailable(f"The head of {contract} cannot be proven; {ZERO_HASH}.")

@@ -1,0 +1,116 @@
+"""The `volens` command."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scripts.commands import audit, parties, recipients, records, wallets
+from scripts.console import DEFAULT_FACTS, DEFAULT_RPC, Json, RpcUrl, command, out, show
+
+app = typer.Typer(
+    help="A dynamic consent ledger: what a patient allows, provable; what she takes back, at once.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(wallets.app, name="wallet", help="The patient: her key, her consents, who looked.")
+app.add_typer(records.app, name="record", help="The institution: seal, invite, register, offer.")
+app.add_typer(parties.app, name="party", help="Keys of institutions and recipients; the Directory.")
+app.add_typer(parties.forms, name="form", help="Consent forms and channel terms.")
+app.add_typer(audit.app, name="audit", help="The auditor: replay the ledger, verify evidence.")
+recipients.add_to(app)
+
+
+@command(app)
+def deploy(
+    key_file: Annotated[Path, typer.Option(help="File with the payer's private key in hexadecimal.")],
+    rpc_url: RpcUrl = DEFAULT_RPC,
+    owner: Annotated[str, typer.Option(help="Owner of the Directory; default: the payer.")] = "",
+    output: Annotated[Path, typer.Option("--out", help="Where to write the deployment facts.")] = DEFAULT_FACTS,
+    as_json: Json = False,
+) -> None:
+    """Deploy the contracts, or check those that are there. Running it again changes nothing."""
+    from api.settings import read_key
+    from ledger.model import address
+    from scripts.deploy import deploy as run
+    from scripts.deploy import write
+    from wallet.keys import SigningKey
+
+    secret = read_key(key_file, "The payer's key").reveal()
+    payer = SigningKey.from_secret(secret).address
+    deployment = run(
+        rpc_url, secret, address(owner) if owner else payer, lambda line: None if as_json else out.print(line)
+    )
+    write(deployment, output)
+    show(deployment.to_json(), as_json, lambda: out.print(f"Deployment facts: {output}"))
+
+
+@command(app)
+def up(
+    state: Annotated[Path, typer.Option("--state", envvar="VOLENS_STATE_DIR", help="Where everything is kept.")] = Path(
+        ".volens"
+    ),
+    chain: Annotated[str, typer.Option(help="Which devnet to run: anvil or hardhat.")] = "anvil",
+    rpc_url: Annotated[str | None, typer.Option(help="Use this Ethereum node instead of a devnet.")] = None,
+    host: Annotated[str, typer.Option(envvar="VOLENS_HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="VOLENS_PORT", help="Port of the service; 0 for any.")] = 8380,
+    node_port: Annotated[int, typer.Option(help="Port of the devnet; 0 for any.")] = 8545,
+) -> None:
+    """Run the ledger until Ctrl-C: a devnet, the contracts and the service."""
+    from scripts.devnet import Kind
+    from scripts.stack import Stack, operator_key
+
+    kind: Kind = "hardhat" if _one_of(chain, "anvil", "hardhat") == "hardhat" else "anvil"
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    with Stack.start(
+        state, chain=kind, rpc_url=rpc_url, host=host, port=port, node_port=node_port, progress=out.print
+    ) as stack:
+        out.print(f"\nVolens      {stack.url}")
+        out.print(f"API         {stack.url}/docs")
+        out.print(f"Node        {stack.rpc_url}")
+        out.print(f"Deployment  {stack.settings.deployment}")
+        out.print(f"Operator    {operator_key(state)}")
+        out.print("\nCtrl-C stops it; the state is kept.")
+        stack.serve()
+    out.print("Stopped.")
+
+
+@command(app)
+def demo(
+    chain: Annotated[str, typer.Option(help="Which devnet to run: anvil or hardhat.")] = "anvil",
+    keep: Annotated[Path | None, typer.Option(help="Leave everything in this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the main job on real files, and check that every step comes out as stated."""
+    from rich.console import Console
+
+    from scripts.demo import run
+
+    kind = _one_of(chain, "anvil", "hardhat")
+    steps = run(Console(stderr=True, highlight=False) if as_json else out, kind, keep)  # type: ignore[arg-type]
+    total = sum(step["seconds"] for step in steps)
+    show(
+        {"steps": steps, "seconds": round(total, 1)},
+        as_json,
+        lambda: out.print(f"\n[bold green]Everything came out as stated[/bold green] ({total:.0f} s)."),
+    )
+
+
+def _one_of(value: str, *known: str) -> str:
+    from ledger.errors import InvalidInput
+
+    if value not in known:
+        raise InvalidInput(f"“{value}” is not known here; choose {' or '.join(known)}.")
+    return value
+
+
+def main() -> None:
+    """The entry point."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

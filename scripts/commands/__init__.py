@@ -1,0 +1,1 @@
+"""The groups of `volens` commands, one module for each kind of person."""

@@ -1,0 +1,106 @@
+"""volens audit: replay the ledger from a node, verify a bundle without one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scripts.console import (
+    DEFAULT_FACTS,
+    DEFAULT_RPC,
+    Facts,
+    Json,
+    RpcUrl,
+    command,
+    err,
+    load_deployment,
+    out,
+    show,
+    table,
+)
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@command(app)
+def replay(
+    rpc_url: RpcUrl = DEFAULT_RPC,
+    deployment: Facts = DEFAULT_FACTS,
+    url: Annotated[str | None, typer.Option("--url", help="Compare with what this service says.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Replay every event from the chain alone and compare heads (and a service's digest)."""
+    from rich.progress import Progress
+
+    from client.http import Client
+    from ledger.errors import InvalidProof
+    from scripts.audit import replay_chain
+
+    facts = load_deployment(deployment)
+    with Progress(console=err, transient=True, disable=as_json) as bar:
+        task = bar.add_task("blocks", total=None)
+        found = replay_chain(rpc_url, facts, lambda done, total: bar.update(task, completed=done, total=total))
+    stated = Client(url).get("/v1/ledger") if url else None
+    agrees = None if stated is None else stated["digest"] == found.digest
+    value = {
+        "block": found.block,
+        "hash": found.hash,
+        "events": found.events,
+        "digest": found.digest,
+        "heads": found.heads,
+        "headsMatch": found.heads_match,
+        "serviceAgrees": agrees,
+    }
+
+    def human() -> None:
+        table(
+            ("contract", "head recomputed from events", "the contract's head, proven"),
+            [(name, head, found.proven[name]) for name, head in found.heads.items()],
+        )
+        out.print(f"{found.events} events up to block {found.block}")
+        out.print(f"digest {found.digest}")
+        if agrees is not None:
+            out.print("The service's digest is the same." if agrees else "The service's digest differs.")
+
+    show(value, as_json, human)
+    if not found.heads_match:
+        raise InvalidProof("The events do not add up to the contracts' heads: the node withholds or forges logs.")
+    if agrees is False:
+        raise InvalidProof("The service holds another state than the chain.")
+
+
+@command(app, "verify-bundle")
+def verify_bundle(
+    bundle: Annotated[Path, typer.Argument(help="The bundle file.")],
+    trusted_block: Annotated[str, typer.Option(help="Hash of the bundle's block, from a source you trust.")],
+    deployment: Facts = DEFAULT_FACTS,
+    as_json: Json = False,
+) -> None:
+    """Verify the evidence of a decision. Needs no network. Exit code 0: it holds; 5: it does not."""
+    from ledger.bundles import decision_json
+    from ledger.bundles import verify_bundle as verify
+    from ledger.errors import InvalidFile
+    from ledger.model import hash32
+
+    try:
+        data = bundle.read_bytes()
+    except OSError as error:
+        raise InvalidFile(f"{bundle} cannot be read: {error.strerror}.") from None
+    found = verify(data, hash32(trusted_block.lower(), "trusted block"), load_deployment(deployment))
+    value = {
+        "verified": True,
+        "decision": decision_json(found.decision),
+        "recipient": found.question.recipient,
+        "record": found.question.record,
+        "summary": found.grant.summary if found.grant else None,
+    }
+
+    def human() -> None:
+        out.print(f"[green]✓[/green] The evidence holds as of block {found.decision.moment.number}.")
+        out.print(f"decision   {'permit' if found.decision.permitted else 'deny'} ({found.decision.reason})")
+        out.print(f"recipient  {found.question.recipient}")
+        out.print(f"record     {found.question.record}")
+        if found.grant:
+            out.print(f"consent    “{found.grant.summary}”", markup=False)
+
+    show(value, as_json, human)

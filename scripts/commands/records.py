@@ -1,0 +1,126 @@
+"""volens record: what an institution does with a case."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scripts.console import (
+    DEFAULT_URL,
+    Json,
+    KeyFile,
+    PassphraseFile,
+    Url,
+    command,
+    connect,
+    load_keys,
+    out,
+    show,
+    table,
+)
+
+app = typer.Typer(no_args_is_help=True)
+Case = Annotated[Path, typer.Argument(help="The case folder.")]
+
+
+@command(app)
+def invite(
+    key: KeyFile,
+    title: Annotated[str, typer.Option(help="The title of the case, as the patient will see it.")],
+    url: Url = DEFAULT_URL,
+    passphrase_file: PassphraseFile = None,
+    as_json: Json = False,
+) -> None:
+    """Invite a patient; give her the code by a private way."""
+    from client.institution import Institution
+
+    token = Institution(connect(url), load_keys(key, passphrase_file)).invite(title)
+    show({"invitation": token}, as_json, lambda: out.print(f"invitation {token}"))
+
+
+@command(app)
+def seal(
+    files: Annotated[list[Path], typer.Argument(help="DICOM, JPEG, PNG, text or Markdown files.")],
+    key: KeyFile,
+    folder: Annotated[Path, typer.Option("--out", help="The case folder to make.")],
+    url: Url = DEFAULT_URL,
+    passphrase_file: PassphraseFile = None,
+    as_json: Json = False,
+) -> None:
+    """Take identifying metadata out of files and seal them. Says what was taken out; never promises anonymity."""
+    from client.institution import Institution, report_json
+
+    institution = Institution(connect(url), load_keys(key, passphrase_file))
+    reports = [report_json(report) for report in institution.seal(files, folder)]
+
+    def human() -> None:
+        rows = [(report["name"], entry["action"], entry["what"]) for report in reports for entry in report["removed"]]
+        table(("file", "", "what"), rows)
+        for report in reports:
+            for warning in report["warnings"]:
+                out.print(f"! {report['name']}: {warning}", markup=False)
+        out.print(f"sealed in {folder}")
+
+    show(reports, as_json, human)
+
+
+@command(app)
+def register(
+    folder: Case,
+    key: KeyFile,
+    invitation: Annotated[str, typer.Option(help="The invitation the patient answered.")],
+    url: Url = DEFAULT_URL,
+    passphrase_file: PassphraseFile = None,
+    as_json: Json = False,
+) -> None:
+    """Sign the record of a case folder, upload the sealed files, and register it."""
+    from client.institution import Institution
+
+    institution = Institution(connect(url), load_keys(key, passphrase_file))
+    record, name = institution.register(
+        folder, invitation, lambda item: None if as_json else out.print(f"upload {item}")
+    )
+    value = {"record": name, "subject": record.subject}
+    show(value, as_json, lambda: out.print(f"record {name}\nsubject {record.subject}"))
+
+
+@command(app)
+def offer(
+    key: KeyFile,
+    record: Annotated[str, typer.Option(help="The record's hash.")],
+    form: Annotated[str, typer.Option(help="The form's hash.")],
+    grants: Annotated[Path, typer.Option(help="JSON list of {recipient, items, purposes, channels, onward, days}.")],
+    url: Url = DEFAULT_URL,
+    passphrase_file: PassphraseFile = None,
+    as_json: Json = False,
+) -> None:
+    """Offer a consent to the record's patient; give her the code by a private way."""
+    from client.institution import Institution
+    from ledger.errors import InvalidFile
+    from ledger.model import hash32
+    from ledger.vocabulary import channel, purpose
+
+    try:
+        proposals = json.loads(grants.read_text())
+        known = [(p.get("purposes", ()), p.get("channels", ())) for p in proposals]
+    except OSError as error:
+        raise InvalidFile(f"{grants} cannot be read: {error.strerror}.") from None
+    except (ValueError, AttributeError, TypeError):
+        raise InvalidFile(f"{grants} must hold a JSON list of grants.") from None
+    for purposes, channels in known:
+        for code in purposes:
+            purpose(code)
+        for code in channels:
+            channel(code)
+    institution = Institution(connect(url), load_keys(key, passphrase_file))
+    name = hash32(record.lower(), "record")
+    drafts = [institution.draft(name, hash32(form.lower(), "form"), proposal) for proposal in proposals]
+    token = institution.offer(name, drafts)
+
+    def human() -> None:
+        for draft in drafts:
+            out.print(f"“{draft.summary}”", markup=False)
+        out.print(f"offer {token}")
+
+    show({"offer": token, "summaries": [draft.summary for draft in drafts]}, as_json, human)

@@ -1,0 +1,131 @@
+"""What all commands share: options, output for people or programs, and errors as sentences with an exit code."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from client.http import Client, read_deployment
+from ledger.deployment import Deployment
+from ledger.errors import InvalidFile, InvalidInput, VolensError
+from wallet.keys import PartyKeys
+from wallet.keystore import unlock
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Url = Annotated[str, typer.Option("--url", envvar="VOLENS_URL", help="The service.")]
+RpcUrl = Annotated[str, typer.Option("--rpc-url", envvar="VOLENS_RPC_URL", help="An Ethereum node.")]
+Facts = Annotated[
+    Path, typer.Option("--deployment", envvar="VOLENS_DEPLOYMENT_FILE", help="The file of deployment facts.")
+]
+PassphraseFile = Annotated[
+    Path | None,
+    typer.Option("--passphrase-file", envvar="VOLENS_PASSPHRASE_FILE", help="File with the passphrase; else asked."),
+]
+KeyFile = Annotated[Path, typer.Option("--key", envvar="VOLENS_KEY", help="The keystore made by `volens party new`.")]
+DEFAULT_URL = "http://127.0.0.1:8380"
+DEFAULT_RPC = "http://127.0.0.1:8545"
+DEFAULT_FACTS = Path(".volens/deployment.json")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def command(app: typer.Typer, name: str | None = None) -> Callable[[F], F]:
+    """Register a command whose deliberate errors become one sentence on stderr and an exit code."""
+
+    def register(function: F) -> F:
+        @wraps(function)
+        def guarded(*arguments: Any, **options: Any) -> Any:
+            try:
+                return function(*arguments, **options)
+            except VolensError as error:
+                fail(error)
+            except KeyboardInterrupt:
+                err.print("Stopped.")
+                raise typer.Exit(130) from None
+
+        app.command(name)(guarded)
+        return function
+
+    return register
+
+
+def fail(error: VolensError) -> None:
+    """Say what went wrong and leave with the error's exit code."""
+    if "--json" in sys.argv:
+        print(json.dumps({"error": error.code, "message": str(error)}))
+    err.print(f"[red]✗[/red] {error}", markup=True) if "[" not in str(error) else err.print(f"✗ {error}", markup=False)
+    raise typer.Exit(error.exit_code)
+
+
+def show(value: Any, as_json: bool, human: Callable[[], None]) -> None:
+    """Print JSON, or let a function print for people."""
+    if as_json:
+        print(json.dumps(value, indent=1, ensure_ascii=False))
+    else:
+        human()
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
+    """Print a table; on a terminal it is drawn, elsewhere tab-separated."""
+    if not out.is_terminal:
+        for row in (columns, *rows):
+            print("\t".join(row))
+        return
+    drawn = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        drawn.add_row(*row)
+    out.print(drawn)
+
+
+def passphrase(file: Path | None, confirm: bool = False) -> str:
+    """The passphrase from a file or, failing that, typed without echo. Never from the command line."""
+    if file is not None:
+        try:
+            return file.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError):
+            raise InvalidInput(f"The passphrase file {file} cannot be read.") from None
+    if not sys.stdin.isatty():
+        raise InvalidInput("There is nobody to ask for the passphrase. Give --passphrase-file.")
+    return str(typer.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True))
+
+
+def load_keys(path: Path, file: Path | None) -> PartyKeys:
+    """A party's keys from its keystore.
+
+    Raises:
+        InvalidInput, InvalidFile, Refused: not there, not a party's keystore, or a wrong passphrase.
+    """
+    try:
+        keystore = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InvalidInput(f"There is no keystore at {path}. Make one with `volens party new`.") from None
+    except (OSError, ValueError):
+        raise InvalidFile(f"{path} cannot be read as a keystore.") from None
+    kind, secret = unlock(keystore, passphrase(file))
+    if kind != "key":
+        raise InvalidFile(f"{path} holds a patient's words, not a party's key.")
+    return PartyKeys.from_secret(secret)
+
+
+def load_deployment(path: Path) -> Deployment:
+    """Deployment facts from a file."""
+    try:
+        return read_deployment(path.read_text())
+    except OSError:
+        raise InvalidInput(f"There are no deployment facts at {path}. Run `volens deploy`, or name the file.") from None
+
+
+def connect(url: str) -> Client:
+    """A connection to a service, pinned to the facts in VOLENS_DEPLOYMENT_FILE if that is set."""
+    pinned = os.environ.get("VOLENS_DEPLOYMENT_FILE")
+    return Client(url, load_deployment(Path(pinned)) if pinned else None)

@@ -1,0 +1,181 @@
+"""The embedded ledger: a devnet, the contracts, keys, and the service, in one folder and one process tree."""
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from api.app import build, create_app
+from api.services import Services
+from api.settings import Settings, read_key
+from ledger.adapters.chain import Node
+from ledger.deployment import Deployment
+from ledger.errors import InvalidInput, VolensError
+from ledger.model import Address
+from scripts.deploy import deploy, write
+from scripts.devnet import Devnet, Kind, set_balance
+from wallet.keys import PartyKeys, SigningKey
+from wallet.keystore import write_private
+
+BLOCK_TIME = 1.0
+STAKE = 10**21
+"""Wei that the devnet gives to the accounts which pay for transactions."""
+Progress = Callable[[str], None]
+
+
+def make_key(path: Path) -> bytes:
+    """The key in a file, made on first use."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_private(path, PartyKeys.new().secret.reveal().hex() + "\n")
+    return read_key(path, "The key").reveal()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket, so that a port in use is said before anything is started.
+
+    Raises:
+        InvalidInput: the port is in use, or the address is not ours.
+    """
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise InvalidInput(
+            f"Port {port} on {host} cannot be used: {error.strerror}. Stop what uses it, or choose another with --port."
+        ) from None
+    return bound
+
+
+class Stack:
+    """A running ledger. Use it in a ``with`` statement.
+
+    Attributes:
+        url, rpc_url: where the service and the node answer.
+        deployment: the facts to pin.
+        services: the use cases, for tests and for saying what was found.
+    """
+
+    def __init__(self, settings: Settings, devnet: Devnet | None, bound: socket.socket, services: Services) -> None:
+        self.settings, self.devnet, self.services = settings, devnet, services
+        self.url, self.rpc_url, self.deployment = settings.url, settings.rpc_url, services.deployment
+        self._bound = bound
+        config = uvicorn.Config(
+            create_app(services), log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=5
+        )
+        self._server = uvicorn.Server(config)
+        self._thread: threading.Thread | None = None
+
+    @classmethod
+    def start(
+        cls,
+        state: Path,
+        *,
+        chain: Kind = "anvil",
+        rpc_url: str | None = None,
+        host: str = "127.0.0.1",
+        port: int = 8380,
+        node_port: int = 0,
+        block_time: float = BLOCK_TIME,
+        progress: Progress = lambda _: None,
+    ) -> Self:
+        """Start everything that is not there yet, from what the state folder holds.
+
+        Args:
+            state: keys, database, sealed files and anvil's chain are kept here.
+            chain: which devnet to run; none is run when `rpc_url` names a node.
+            port: of the service; 0 for any free one.
+            block_time: seconds between blocks of the devnet.
+
+        Raises:
+            InvalidInput: a port is in use. WrongChain: the state belongs to another chain.
+            VolensError: the node or the database does not start; what was started is stopped.
+        """
+        bound = listen(host, port)
+        devnet: Devnet | None = None
+        try:
+            if rpc_url is None:
+                saved = state / "anvil.json" if chain == "anvil" else None
+                devnet = Devnet.start(chain, port=node_port, state=saved, block_time=block_time, log=state / "node.log")
+                progress(f"{chain} at {devnet.rpc_url}")
+            settings = Settings(
+                state_dir=state,
+                rpc_url=devnet.rpc_url if devnet else rpc_url,
+                host=host,
+                port=bound.getsockname()[1],
+            )
+            _prepare(settings, devnet, progress)
+            services = build(settings)
+            if devnet is not None and (lost := services.index.accept_loss()):
+                logging.getLogger(__name__).warning("the devnet lost %d blocks; what was relayed is sent again", lost)
+            return cls(settings, devnet, bound, services)
+        except BaseException:
+            bound.close()
+            if devnet is not None:
+                devnet.stop()
+            raise
+
+    def serve(self) -> None:
+        """Serve until stopped by a signal, in this thread."""
+        self._server.run(sockets=[self._bound])
+
+    def serve_in_background(self) -> Self:
+        """Serve from a thread of its own; returns when the service answers."""
+        self._thread = threading.Thread(target=self.serve, name="service", daemon=True)
+        self._thread.start()
+        deadline = time.monotonic() + 20
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise VolensError("The service did not start.")
+            time.sleep(0.01)
+        return self
+
+    def stop(self) -> None:
+        """Stop the service, then the devnet, which saves its chain."""
+        if self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join(timeout=15)
+        self._bound.close()
+        if self.devnet is not None:
+            self.devnet.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def operator_key(state: Path) -> Path:
+    """The file of the key that owns the Directory of an embedded ledger."""
+    return state / "keys" / "operator.key"
+
+
+def _prepare(settings: Settings, devnet: Devnet | None, progress: Progress) -> Deployment:
+    """Make missing keys, give the devnet's payers something to pay with, deploy what is missing."""
+    operator = SigningKey.from_secret(make_key(operator_key(settings.state_dir)))
+    relayer = SigningKey.from_secret(make_key(settings.relayer_key))
+    make_key(settings.master_key)
+    if devnet is not None:
+        for account in (operator.address, relayer.address):
+            if balance(settings.rpc_url, account) < STAKE // 2:
+                set_balance(settings.rpc_url, account, STAKE)
+    secret = make_key(operator_key(settings.state_dir))
+    deployment = deploy(settings.rpc_url, secret, operator.address, progress)
+    write(deployment, settings.deployment)
+    return deployment
+
+
+def balance(rpc_url: str, account: Address) -> int:
+    """Wei an account holds."""
+    return int(Node(rpc_url).request("eth_getBalance", account, "latest"), 16)

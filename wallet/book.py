@@ -1,0 +1,164 @@
+"""The wallet on disk: the words under a passphrase, everything else under a key that follows from the words.
+
+Two files in one folder, both private to the user. `keystore.json` holds the words (Web3 Secret Storage v3).
+`book.sealed` holds what the patient agreed to; without it she can still restore and revoke, so losing it is a
+nuisance, and reading it without the words is impossible.
+"""
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ledger.deployment import Deployment
+from ledger.errors import Conflict, InvalidFile, InvalidInput
+from ledger.model import Address, Grant, Hash
+from ledger.typed_data import struct_hash
+from wallet.keys import PatientKeys, SubjectKeys, entropy_to_words, words_to_entropy
+from wallet.keystore import lock, unlock, write_private
+
+KEYSTORE = "keystore.json"
+BOOK = "book.sealed"
+_CONTEXT = b"volens/wallet-book/v1"
+
+
+@dataclass
+class Case:
+    """One record the patient takes part in, under one pseudonym."""
+
+    index: int
+    subject: Address
+    title: str
+    controller: Address
+    record: Hash | None = None
+    grants: list[Grant] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept."""
+        return {
+            "index": self.index,
+            "subject": self.subject,
+            "title": self.title,
+            "controller": self.controller,
+            "record": self.record,
+            "grants": [grant.to_json() for grant in self.grants],
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Case":
+        """As it was kept."""
+        return cls(**(value | {"grants": [Grant.from_json(grant) for grant in value["grants"]]}))
+
+
+class Book:
+    """An unlocked wallet. Changes are on disk when `change` ends."""
+
+    def __init__(self, folder: Path, keys: PatientKeys) -> None:
+        self._folder, self._keys = folder, keys
+        self.service: str | None = None
+        self.deployment: Deployment | None = None
+        self.cases: list[Case] = []
+        self._read()
+
+    @classmethod
+    def create(cls, folder: Path, words: str, passphrase: str, cost: int | None = None) -> "Book":
+        """Make a wallet of 24 words.
+
+        Args:
+            cost: scrypt's n; for tests only.
+
+        Raises:
+            Conflict: there is a wallet in the folder already; it is left as it is.
+            InvalidInput: the words or the passphrase are not acceptable.
+        """
+        if (folder / KEYSTORE).exists():
+            raise Conflict(f"There is a wallet in {folder} already. It was left as it is.")
+        keystore = lock(words_to_entropy(words), passphrase, "words", **({"n": cost} if cost else {}))
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_private(folder / KEYSTORE, json.dumps(keystore, indent=1) + "\n")
+        return cls(folder, PatientKeys.from_words(words))
+
+    @classmethod
+    def open(cls, folder: Path, passphrase: str) -> "Book":
+        """Unlock a wallet.
+
+        Raises:
+            InvalidInput: there is none. InvalidFile: it is damaged. Refused: wrong passphrase.
+        """
+        try:
+            keystore = json.loads((folder / KEYSTORE).read_text())
+        except FileNotFoundError:
+            raise InvalidInput(f"There is no wallet in {folder}. Make one with `volens wallet new`.") from None
+        except (OSError, ValueError):
+            raise InvalidFile(f"{folder / KEYSTORE} cannot be read as a keystore.") from None
+        kind, entropy = unlock(keystore, passphrase)
+        if kind != "words":
+            raise InvalidFile(f"{folder / KEYSTORE} holds a party's key, not a patient's words.")
+        return cls(folder, PatientKeys.from_words(entropy_to_words(entropy)))
+
+    def keys(self, case: Case) -> SubjectKeys:
+        """The keys of the pseudonym of a case."""
+        return self._keys.subject(case.index)
+
+    def fresh(self) -> SubjectKeys:
+        """The keys of a pseudonym that was never used."""
+        return self._keys.subject(max((case.index for case in self.cases), default=-1) + 1)
+
+    def case_of(self, record: Hash) -> Case:
+        """The case of a record.
+
+        Raises:
+            InvalidInput: the wallet knows no such record.
+        """
+        for case in self.cases:
+            if case.record == record:
+                return case
+        raise InvalidInput("This wallet has no such case. `volens wallet show` lists them.")
+
+    def grant(self, name: Hash) -> tuple[Case, Grant]:
+        """A grant by its hash.
+
+        Raises:
+            InvalidInput: the wallet knows no such grant.
+        """
+        for case in self.cases:
+            for grant in case.grants:
+                if struct_hash(grant) == name:
+                    return case, grant
+        raise InvalidInput("This wallet has no such consent. `volens wallet show` lists them.")
+
+    @contextmanager
+    def change(self) -> Iterator[None]:
+        """Change the book; it is on disk when the block ends, and unchanged there when the block raises."""
+        yield
+        self._write()
+
+    def _read(self) -> None:
+        try:
+            data = (self._folder / BOOK).read_bytes()
+        except FileNotFoundError:
+            return
+        try:
+            plain = AESGCM(self._keys.vault_key().reveal()).decrypt(data[:12], data[12:], _CONTEXT)
+            value = json.loads(plain)
+            self.service = value["service"]
+            self.deployment = Deployment.from_json(value["deployment"]) if value["deployment"] else None
+            self.cases = [Case.from_json(case) for case in value["cases"]]
+        except (InvalidTag, ValueError, KeyError, TypeError):
+            raise InvalidFile(f"{self._folder / BOOK} was changed, or belongs to other words.") from None
+
+    def _write(self) -> None:
+        value = {
+            "service": self.service,
+            "deployment": self.deployment.to_json() if self.deployment else None,
+            "cases": [case.to_json() for case in self.cases],
+        }
+        nonce = secrets.token_bytes(12)
+        sealed = nonce + AESGCM(self._keys.vault_key().reveal()).encrypt(nonce, json.dumps(value).encode(), _CONTEXT)
+        write_private(self._folder / BOOK, sealed, overwrite=True)
