@@ -292,7 +292,9 @@ def decide(question: Question, evidence: Evidence, at: Moment) -> Decision:
         8. every item asked for is covered; a digest that is in no item means changed content
         9. the form, and the channel's terms in it, are current
         10. every steward of the record has the same grant standing
-    The first grant that passes them all permits. Otherwise the answer is the reason of the one that got furthest.
+    The first grant that passes them all permits. Otherwise the answer is the reason of the one that got furthest,
+    where a grant that names somebody else counts as less far than any that names the asker: a journal whose consent
+    was revoked reads `revoked`, also while another recipient's consent stands (docs/adr/0003).
     """
     if not at.fresh:
         return deny(Reason.STALE_LEDGER, at)
@@ -306,15 +308,16 @@ def decide(question: Question, evidence: Evidence, at: Moment) -> Decision:
         return deny(Reason.RECORD_RETRACTED, at)
     # 2
     candidates = [opening for opening in evidence.grants if opening.grant.record == question.record]
-    furthest, refusal = 0, deny(Reason.NO_CONSENT, at)
+    furthest, refusal = (False, 0), deny(Reason.NO_CONSENT, at)
     for opening in sorted(candidates, key=lambda opening: opening.hash):
         step, reason = _examine(opening, question, evidence, at)
         if reason is Reason.PERMITTED:
             return Decision(
                 True, reason, at, opening.hash, _until(opening, question, evidence, at), _obligations(opening.grant)
             )
-        if step > furthest:
-            furthest, refusal = step, deny(reason, at, opening.hash)
+        progress = opening.grant.recipient in (question.recipient, ZERO_ADDRESS), step
+        if progress > furthest:
+            furthest, refusal = progress, deny(reason, at, opening.hash)
     return refusal
 
 

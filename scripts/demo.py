@@ -24,12 +24,12 @@ from client.institution import Institution, report_json
 from client.recipient import Asked, Recipient
 from ledger.documents import Profile
 from ledger.errors import Conflict, NotAuthorised, VolensError
-from ledger.model import Hash
+from ledger.model import ZERO_HASH, Hash
 from scripts.audit import replay_chain
 from scripts.canary import encodings, search
 from scripts.deploy import write
 from scripts.devnet import Kind, hold_mining, resume_mining, rpc
-from scripts.parties import publish, register, transfer
+from scripts.parties import publish, registration, transact
 from scripts.samples import CT_SLICE, NARRATIVE, PHOTOGRAPH, write_samples
 from scripts.stack import BLOCK_TIME, Stack, make_key, operator_key
 from wallet.book import Book
@@ -59,8 +59,8 @@ class Cast:
     folder: Path
     stack: Stack
     keys: dict[str, PartyKeys]
-    form: Hash = Hash("")
-    record: Hash = Hash("")
+    form: Hash = ZERO_HASH
+    record: Hash = ZERO_HASH
     invitation: str = ""
     decision: str = ""
 
@@ -156,7 +156,7 @@ def run(console: Console, chain: Kind = "anvil", keep: Path | None = None) -> li
         with tell.step("She takes the journal's consent back; nothing is mined yet"):
             _revoke(cast, patient, tell)
         with tell.step("She reads who asked and who received"):
-            _accesses(cast, patient, tell)
+            _accesses(patient, tell)
         with tell.step("An auditor replays the chain and checks the evidence offline"):
             _audit(cast, tell)
     finally:
@@ -170,12 +170,14 @@ def run(console: Console, chain: Kind = "anvil", keep: Path | None = None) -> li
 def _introduce(cast: Cast, tell: Narrator) -> None:
     stack = cast.stack
     owner = make_key(operator_key(stack.settings.state_dir))
-    for role, (name, kind, roles) in PARTIES.items():
-        profile = Profile(version=1, name=name, kind=kind)
-        register(stack.rpc_url, stack.deployment, owner, cast.keys[role].address, roles, profile)
-        tell.say(f"listed {name} as {', '.join(roles)}")
     hospital = cast.keys["hospital"]
-    transfer(stack.rpc_url, stack.deployment, owner, hospital.address, ETHER)
+    listings = [
+        registration(cast.keys[role].address, roles, Profile(version=1, name=name, kind=kind))
+        for role, (name, kind, roles) in PARTIES.items()
+    ]
+    transact(stack.rpc_url, stack.deployment, owner, *listings, (hospital.address, ETHER))
+    for name, _, roles in PARTIES.values():
+        tell.say(f"listed {name} as {', '.join(roles)}")
     form = publish(stack.rpc_url, stack.deployment, hospital.secret.reveal(), hospital.address, CHANNELS, cast.client())
     cast.form = form.hash
     tell.expect("statements in the consent form", len(form.statements), 6)
@@ -303,7 +305,7 @@ def _revoke(cast: Cast, patient: Patient, tell: Narrator) -> None:
     tell.say(f"now recorded in block {recorded['block']}")
 
 
-def _accesses(cast: Cast, patient: Patient, tell: Narrator) -> None:
+def _accesses(patient: Patient, tell: Narrator) -> None:
     entries = patient.accesses(patient.book.cases[0])
     for entry in entries:
         who = entry["askerName"] or "somebody not in the Directory"
@@ -354,9 +356,11 @@ def _verify_offline(bundle: Path, block: str, facts: Path) -> int:
 
 _NO_NETWORK = """
 import socket
+
 def refuse(*arguments, **options):
     raise OSError("this process has no network")
-socket.socket = socket.create_connection = refuse
+
+socket.socket.__init__ = socket.getaddrinfo = refuse
 from scripts.cli import main
 main()
 """

@@ -55,10 +55,18 @@ def deploy(rpc_url: str, secret: bytes, owner: Address, progress: Progress = lam
     genesis = hash32(node.request("eth_getBlockByNumber", "0x0", False)["hash"])
     payer = _Payer(node, secret, chain_id)
     _ensure_proxy(node, payer)
+    places: dict[str, Address] = {}
+    waiting: list[Hash] = []
+    for name in DEPLOYED:
+        creation = _creation(name, places, owner)
+        places[name] = _place(creation)
+        if not _code(node, places[name]):
+            waiting.append(payer.send(PROXY, "0x" + (SALT + creation).hex()))
+    for transaction in waiting:
+        await_receipt(node, transaction)
     contracts: dict[str, Contract] = {}
     for name in DEPLOYED:
-        arguments = _arguments(name, contracts, owner)
-        contracts[name] = _ensure(node, payer, name, arguments)
+        contracts[name] = _checked(node, name, places[name])
         progress(f"{name} at {contracts[name].address}")
     return Deployment(chain_id, genesis, contracts)
 
@@ -83,7 +91,7 @@ def write(deployment: Deployment, path: Path) -> None:
     aside.replace(path)
 
 
-def await_receipt(node: Node, transaction: Hash) -> dict[str, Any]:
+def await_receipt(node: Node, transaction: Hash) -> None:
     """Wait for a transaction to be in a block.
 
     Raises:
@@ -95,7 +103,7 @@ def await_receipt(node: Node, transaction: Hash) -> dict[str, Any]:
         if receipt is not None and receipt.get("blockHash"):
             if receipt["status"] != "0x1":
                 raise LedgerUnavailable(f"The transaction {transaction} failed.")
-            return dict(receipt)
+            return
         time.sleep(0.05)
     raise LedgerUnavailable(f"The transaction {transaction} was not mined within {RECEIPT_SECONDS} seconds.")
 
@@ -106,7 +114,7 @@ class _Payer:
     def __init__(self, node: Node, secret: bytes, chain_id: int) -> None:
         self.node, self.account, self._chain_id = node, Account.from_key(secret), chain_id
 
-    def send(self, to: Address, data: str, value: int = 0, gas: int = GAS) -> dict[str, Any]:
+    def send(self, to: Address, data: str, value: int = 0, gas: int = GAS) -> Hash:
         base = int(self.node.request("eth_getBlockByNumber", "latest", False)["baseFeePerGas"], 16)
         signed = self.account.sign_transaction(
             {
@@ -122,44 +130,42 @@ class _Payer:
             }
         )
         self.node.request("eth_sendRawTransaction", "0x" + bytes(signed.raw_transaction).hex())
-        return await_receipt(self.node, to_hash(bytes(signed.hash)))
+        return to_hash(bytes(signed.hash))
 
 
 def _ensure_proxy(node: Node, payer: _Payer) -> None:
     if _code(node, PROXY):
         return
-    payer.send(PROXY_MAKER, "0x", value=PROXY_COST, gas=21_000)
+    await_receipt(node, payer.send(PROXY_MAKER, "0x", value=PROXY_COST, gas=21_000))
     node.request("eth_sendRawTransaction", PROXY_TRANSACTION)
     await_receipt(node, to_hash(keccak(bytes.fromhex(PROXY_TRANSACTION[2:]))))
     if not _code(node, PROXY):
         raise LedgerUnavailable("The chain does not take the deterministic deployment proxy.")
 
 
-def _arguments(name: str, contracts: dict[str, Contract], owner: Address) -> bytes:
+def _creation(name: str, places: dict[str, Address], owner: Address) -> bytes:
+    """Creation code with constructor arguments."""
+    code = bytes.fromhex(artifact(name)["bytecode"].removeprefix("0x"))
     match name:
         case "Directory":
-            return encode(["address"], [owner])
+            return code + encode(["address"], [owner])
         case "ConsentCheck":
-            used = [contracts[other].address for other in ("ConsentRegistry", "Directory", "PolicyRegistry")]
-            return encode(["address"] * 3, used)
+            used = [places[other] for other in ("ConsentRegistry", "Directory", "PolicyRegistry")]
+            return code + encode(["address"] * 3, used)
         case _:
-            return b""
+            return code
 
 
-def _ensure(node: Node, payer: _Payer, name: str, arguments: bytes) -> Contract:
-    build = artifact(name)
-    creation = bytes.fromhex(build["bytecode"].removeprefix("0x")) + arguments
-    where = address("0x" + keccak(b"\xff" + bytes.fromhex(PROXY[2:]) + SALT + keccak(creation))[12:].hex())
+def _place(creation: bytes) -> Address:
+    """Where the proxy puts a contract (EIP-1014)."""
+    return address("0x" + keccak(b"\xff" + bytes.fromhex(PROXY[2:]) + SALT + keccak(creation))[12:].hex())
+
+
+def _checked(node: Node, name: str, where: Address) -> Contract:
     code = _code(node, where)
-    if not code:
-        receipt = payer.send(PROXY, "0x" + (SALT + creation).hex())
-        code = _code(node, where)
-        block = int(receipt["blockNumber"], 16)
-    else:
-        block = _first_block(node, where)
-    if not same_code(code, build):
+    if not same_code(code, artifact(name)):
         raise WrongChain(f"The contract at {where} is not {name}: its code differs from the build in this version.")
-    return Contract(where, to_hash(keccak(code)), block)
+    return Contract(where, to_hash(keccak(code)), _first_block(node, where))
 
 
 def same_code(code: bytes, build: dict[str, Any]) -> bool:

@@ -1,6 +1,6 @@
 """What is done on chain by hand: listing parties in the Directory, publishing forms and terms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from client.http import Client
 from ledger.adapters.chain import Node, Web3Sender
@@ -12,28 +12,32 @@ from ledger.ports import Call
 from ledger.state import ROLES
 from scripts.deploy import await_receipt
 
+Transfer = tuple[Address, int]
+"""To whom, and how much wei."""
 
-def transact(rpc_url: str, deployment: Deployment, secret: bytes, call: Call) -> None:
-    """Send one call from an account and wait until it is in a block.
+
+def transact(rpc_url: str, deployment: Deployment, secret: bytes, *steps: Call | Transfer) -> None:
+    """Send calls and transfers from one account, one after the other, and wait until all are in a block.
 
     Raises:
-        Refused: the contract refuses it; nothing was sent.
+        Refused: a contract refuses a call; neither it nor what follows was sent.
     """
     node = Node(rpc_url)
     sender = Web3Sender(node, deployment, secret)
-    if problem := sender.simulate(call):
-        raise Refused(f"{call.contract}.{call.function} is refused: {problem}.")
-    transaction, raw = sender.prepare(call)
-    sender.send(raw)
-    await_receipt(node, transaction)
-
-
-def transfer(rpc_url: str, deployment: Deployment, secret: bytes, to: Address, wei: int) -> None:
-    """Give an account something to pay transactions with."""
-    node = Node(rpc_url)
-    transaction, raw = Web3Sender(node, deployment, secret).prepare_transfer(to, wei)
-    node.request("eth_sendRawTransaction", "0x" + raw.hex())
-    await_receipt(node, transaction)
+    sent = []
+    try:
+        for step in steps:
+            if isinstance(step, Call):
+                if problem := sender.simulate(step):
+                    raise Refused(f"{step.contract}.{step.function} is refused: {problem}.")
+                transaction, raw = sender.prepare(step)
+            else:
+                transaction, raw = sender.prepare_transfer(*step)
+            sender.send(raw)
+            sent.append(transaction)
+    finally:
+        for transaction in sent:
+            await_receipt(node, transaction)
 
 
 def roles_of(names: Sequence[str]) -> int:
@@ -48,12 +52,10 @@ def roles_of(names: Sequence[str]) -> int:
     return sum(ROLES[name] for name in set(names))
 
 
-def register(
-    rpc_url: str, deployment: Deployment, owner: bytes, party: Address, roles: Sequence[str], profile: Profile
-) -> None:
-    """List a party in the Directory, or change its entry. Its profile travels inside the entry."""
-    call = Call("Directory", "register", (party, roles_of(roles), bytes.fromhex(profile.hash[2:]), profile.data_uri()))
-    transact(rpc_url, deployment, owner, call)
+def registration(party: Address, roles: Sequence[str], profile: Profile) -> Call:
+    """The call by which the Directory's owner lists a party. Its profile travels inside the entry."""
+    arguments = (party, roles_of(roles), bytes.fromhex(profile.hash[2:]), profile.data_uri())
+    return Call("Directory", "register", arguments)
 
 
 def publish(
@@ -66,14 +68,12 @@ def publish(
     """
     terms = {code: channel_terms(code, issuer) for code in channels}
     form = publication_form(issuer, {code: ChannelTerms(issuer, document.hash) for code, document in terms.items()})
-    for document in (*terms.values(), form):
-        if not _published(client, document.hash):
-            arguments = (bytes.fromhex(document.hash[2:]),)
-            node = Node(rpc_url)
-            call = Call("PolicyRegistry", "publish", arguments)
-            if Web3Sender(node, deployment, secret).simulate(call) != "AlreadyPublished":
-                transact(rpc_url, deployment, secret, call)
-            client.post("/v1/documents", document.to_json())
+    missing = [document for document in (*terms.values(), form) if not _published(client, document.hash)]
+    sender = Web3Sender(Node(rpc_url), deployment, secret)
+    calls = [Call("PolicyRegistry", "publish", (bytes.fromhex(document.hash[2:]),)) for document in missing]
+    transact(rpc_url, deployment, secret, *(call for call in calls if sender.simulate(call) != "AlreadyPublished"))
+    for document in missing:
+        client.post("/v1/documents", document.to_json())
     return form
 
 
@@ -83,11 +83,3 @@ def _published(client: Client, document: Hash) -> bool:
     except Refused:
         return False
     return True
-
-
-KINDS: Mapping[str, Sequence[str]] = {
-    "hospital": ("controller",),
-    "journal": ("recipient",),
-    "research-group": ("recipient",),
-}
-"""The roles that go without saying for a kind of party."""

@@ -46,9 +46,7 @@ def clean(data: bytes, limits: Limits) -> Deidentified:
     kind = "JPEG" if data.startswith(b"\xff\xd8") else "PNG"
     removed = _jpeg_parts(data) if kind == "JPEG" else _png_parts(data)
     with _open(data, kind, limits) as image:
-        if getattr(image, "n_frames", 1) > 1:
-            if image.format != "MPO":
-                raise InvalidFile("The picture is animated; only still pictures are supported.")
+        if getattr(image, "n_frames", 1) > 1:  # cameras put previews and depth maps behind the picture
             removed.add("further pictures in the file")
         image.load()
         removed |= _exif_parts(image)
@@ -206,9 +204,7 @@ def _png_parts(data: bytes) -> set[str]:
         elif kind not in _PNG_PIXELS:
             found.add(_PNG_KINDS.get(kind, "other PNG data"))
         at += 12 + length
-        if kind == b"IEND":
-            if at > len(data):
-                break
+        if kind == b"IEND" and at <= len(data):
             if at < len(data):
                 found.add("data after the picture")
             return found

@@ -74,9 +74,8 @@ def register(
     profile = Profile(version=1, name=name, kind=kind)
     facts = load_deployment(deployment)
     secret = read_key(owner_key, "The owner's key").reveal()
-    parties.register(rpc_url, facts, secret, party, role, profile)
-    if fund:
-        parties.transfer(rpc_url, facts, secret, party, int(fund * 10**18))
+    stipend = ((party, int(fund * 10**18)),) if fund else ()
+    parties.transact(rpc_url, facts, secret, parties.registration(party, role, profile), *stipend)
     value = {"address": party, "name": name, "roles": role}
     show(value, as_json, lambda: out.print(f"listed “{name}” ({party}) as {', '.join(role)}", markup=False))
 

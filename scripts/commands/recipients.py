@@ -84,7 +84,7 @@ def release(
 
     recipient = Recipient(connect(url), load_keys(key, passphrase_file))
     paths = recipient.release(recipient.request(hash32(record.lower(), "record"), item, purpose, channel), folder)
-    show([str(path) for path in paths], as_json, lambda: [out.print(f"opened {path}") for path in paths] and None)
+    show([str(path) for path in paths], as_json, lambda: out.print("\n".join(f"opened {path}" for path in paths)))
 
 
 def bundle(

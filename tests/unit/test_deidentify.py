@@ -243,7 +243,9 @@ def test_private_unknown_curves_overlays_and_icons_go():
         dataset.add_new(0x00110010, "LO", "ACME")
         dataset.add_new(0x00111001, "LO", "John Private")
         dataset.add_new(0x0008FFFE, "LO", "John Unknown")
+        dataset.add_new(0x50000005, "US", 2)
         dataset.add_new(0x50003000, "OW", b"John Curve")
+        dataset.add_new("ICCProfile", "OB", b"John Profile")
         dataset.add_new(0x60000010, "US", 4)
         dataset.add_new(0x60003000, "OW", b"John Overlay")
         icon = Dataset()
@@ -253,7 +255,15 @@ def test_private_unknown_curves_overlays_and_icons_go():
 
     found = deidentify("us.dcm", make(add))
     assert b"John" not in found.data
-    assert {"PrivateAttributes", "UnknownAttributes", "CurveData", "OverlayData", "IconImageSequence"} <= what(found)
+    assert not {element.tag.group for element in read(found.data)} & {0x0011, 0x5000, 0x6000}
+    assert {
+        "ICCProfile",
+        "PrivateAttributes",
+        "UnknownAttributes",
+        "CurveData",
+        "OverlayData",
+        "IconImageSequence",
+    } <= what(found)
 
 
 def test_an_identifier_that_is_repeated_elsewhere_goes_too():
@@ -453,6 +463,8 @@ def test_real_files_of_many_kinds(name):
         (lambda: jpeg_dicom(jpeg_frame(), NumberOfFrames=2), "DICOM"),
         (lambda: make(lambda d: d.add_new(0x60000010, "US", 4)), "overlay inside its pixels"),
         (lambda: make()[:140], "meta information"),
+        (lambda: make()[:200], "The DICOM file is cut short"),
+        (lambda: jpeg_dicom(jpeg_frame())[:-8], "no image, or is cut short"),
         (lambda: bytes(128) + b"DICM" + b"x" * 100, "meta information"),
     ],
 )
@@ -508,7 +520,7 @@ def test_deflated_files_are_inflated_within_limits():
     assert len(bomb) < 10_000
     with pytest.raises(InvalidFile, match="when inflated"):
         deidentify("a.dcm", bomb, Limits(data=1_000_000))
-    with pytest.raises(InvalidFile, match="cut short"):
+    with pytest.raises(InvalidFile, match="The DICOM file is cut short"):
         deidentify("a.dcm", deflated(lambda body: body)[:-5])
 
 
@@ -769,6 +781,12 @@ def test_further_pictures_in_a_jpeg_go():
         assert after.getpixel((0, 0))[0] > 200
 
 
+def test_a_cut_picture_is_called_so():
+    for name, kind in (("a.jpg", "JPEG"), ("a.png", "PNG")):
+        with pytest.raises(InvalidFile, match=f"The {kind} is cut short"):
+            deidentify(name, saved(picture(), kind)[:-2])
+
+
 @settings(derandomize=True, deadline=None, max_examples=120)
 @given(st.sampled_from([("a.jpg", laden_jpeg()[:-13]), ("a.png", saved(picture(), "PNG"))]), st.data())
 def test_cut_pictures_are_refused(case, data):
@@ -932,9 +950,11 @@ def test_a_name_that_looks_personal_is_warned_of():
 
 def test_a_binary_file_is_read_to_its_end_and_no_further_than_the_limit():
     assert deidentify("a.txt", io.BytesIO(b"hello")).data == b"hello"
-    for data in (io.BytesIO(b"hello"), b"hello"):
+    stream = io.BytesIO(b"hello, this is too much")
+    for data in (stream, b"hello"):
         with pytest.raises(InvalidFile, match="larger than 4 bytes"):
             deidentify("a.txt", data, Limits(data=4))
+    assert stream.tell() == 5
 
 
 def test_the_error_of_a_parser_never_leaks(monkeypatch):

@@ -145,7 +145,7 @@ MALFORMED = [
     ("crypto.kdfparams.n", 1), ("crypto.kdfparams.n", 0), ("crypto.kdfparams.n", -4096),
     ("crypto.kdfparams.n", "4096"), ("crypto.kdfparams.n", True), ("crypto.kdfparams.n", 4096.0),
     ("crypto.kdfparams.r", 9), ("crypto.kdfparams.r", 0), ("crypto.kdfparams.r", 2**30),
-    ("crypto.kdfparams.p", 9), ("crypto.kdfparams.p", 0), ("crypto.kdfparams.p", 2**30),
+    ("crypto.kdfparams.p", 9), ("crypto.kdfparams.p", 0), ("crypto.kdfparams.p", True), ("crypto.kdfparams.p", 1.0), ("crypto.kdfparams.p", 2**30),
     ("crypto.kdfparams", {"n": 2**20, "r": 8, "p": 2, "dklen": 32, "salt": "00" * 16}),
 ]  # fmt: skip
 
@@ -192,6 +192,12 @@ def test_a_changed_secret_is_refused():
     ciphertext[0] ^= 1
     with pytest.raises(Refused):
         unlock(changed("crypto.ciphertext", ciphertext.hex()), PASSPHRASE)
+
+
+def test_a_keystore_of_nothing_usable_is_refused(monkeypatch):
+    monkeypatch.setattr(keystore, "decode_keyfile_json", lambda *_: bytes(32))
+    with pytest.raises(InvalidFile, match="usable secret"):
+        unlock(WORDS_FILE, PASSPHRASE)
 
 
 JSON = st.recursive(
