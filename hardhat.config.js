@@ -16,5 +16,5 @@ export default defineConfig({
     default: { type: "edr-simulated", chainType: "l1", chainId: 31337, hardfork: compiler.settings.evmVersion },
     node: { type: "edr-simulated", chainType: "l1", chainId: 31337, hardfork: compiler.settings.evmVersion },
   },
-  test: { solidity: { fsPermissions: { readFile: ["tests/vectors/typed_data.json"] } } },
+  test: { solidity: { fsPermissions: { readFile: ["tests/vectors/typed_data.json", "tests/vectors/merkle.json"] } } },
 });

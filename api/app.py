@@ -131,6 +131,8 @@ def create_app(services: Services) -> FastAPI:
 
     app = FastAPI(
         title="Volens",
+        docs_url=None,  # it would load scripts from elsewhere; the description is at /openapi.json
+        redoc_url=None,
         version=version("volens"),
         summary="May this be shared, here, now? A dynamic consent ledger for patients.",
         lifespan=lifespan,

@@ -2,11 +2,11 @@
 pragma solidity ^0.8.24;
 
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
-import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {IConsentCheck, Reason} from "./interfaces/IConsentCheck.sol";
 import {IConsentRegistry} from "./interfaces/IConsentRegistry.sol";
 import {IDirectory} from "./interfaces/IDirectory.sol";
 import {IPolicyRegistry} from "./interfaces/IPolicyRegistry.sol";
+import {Cohort} from "./libraries/Cohort.sol";
 import {ConsentTypes} from "./libraries/ConsentTypes.sol";
 import {Grant, OpeningTypes, Record} from "./libraries/OpeningTypes.sol";
 import {Roles} from "./libraries/Roles.sol";
@@ -101,8 +101,7 @@ contract ConsentCheck is IConsentCheck {
     ) private view returns (uint64 time) {
         time = registry.anchoredAt(anchoring.root);
         if (time == 0 || anchoring.deadline < time) return 0;
-        bytes32 leaf = keccak256(bytes.concat(keccak256(abi.encode(subject, grantHash))));
-        if (!MerkleProof.verifyCalldata(anchoring.proof, anchoring.root, leaf)) return 0;
+        if (!Cohort.contains(anchoring.root, subject, grantHash, anchoring.proof)) return 0;
         if (!_contains(anchoring.grantHashes, grantHash)) return 0;
         bytes32 message = ConsentTypes.hashConsent(subject, anchoring.grantHashes, anchoring.deadline);
         bytes32 separator = ConsentTypes.domainSeparator(address(registry));

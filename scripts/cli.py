@@ -69,7 +69,7 @@ def up(
         state, chain=kind, rpc_url=rpc_url, host=host, port=port, node_port=node_port, progress=out.print
     ) as stack:
         out.print(f"\nVolens      {stack.url}")
-        out.print(f"API         {stack.url}/docs")
+        out.print(f"API         {stack.url}/openapi.json")
         out.print(f"Node        {stack.rpc_url}")
         out.print(f"Deployment  {stack.settings.deployment}")
         out.print(f"Operator    {operator_key(state)}")

@@ -31,10 +31,10 @@ class CannotCompile(Exception):
     """The compiler is missing or refuses the sources; the message is for a person."""
 
 
-def sources(contract: str) -> dict[str, str]:
-    """The source of a contract and of all it imports, by the name under which Solidity knows each."""
+def sources() -> dict[str, str]:
+    """The source of the contracts and of all they import, by the name under which Solidity knows each."""
     found: dict[str, str] = {}
-    waiting = [f"contracts/{contract}.sol"]
+    waiting = [_name(contract) for contract in CONTRACTS]
     while waiting:
         name = waiting.pop()
         if name in found:
@@ -42,12 +42,13 @@ def sources(contract: str) -> dict[str, str]:
         path = ROOT / "node_modules" / name if name.startswith("@") else ROOT / name
         found[name] = path.read_text(encoding="utf-8")
         for target in _IMPORT.findall(found[name]):
-            waiting.append(_join(name, target) if target.startswith(".") else target)
+            relative = os.path.normpath(PurePosixPath(name).parent / target)
+            waiting.append(relative if target.startswith(".") else target)
     return dict(sorted(found.items()))
 
 
-def _join(importer: str, target: str) -> str:
-    return os.path.normpath(PurePosixPath(importer).parent / target)
+def _name(contract: str) -> str:
+    return f"contracts/{contract}.sol"
 
 
 @contextmanager
@@ -65,25 +66,29 @@ def _node_first() -> Iterator[None]:
         os.environ["PATH"] = path
 
 
-def build(contract: str) -> dict[str, Any]:
-    """Compile one contract, by itself, and return what its file in `ledger/adapters/abi/` holds.
+def build() -> dict[str, dict[str, Any]]:
+    """Compile the contracts and return, by name, what their files in `ledger/adapters/abi/` hold.
 
     Raises:
         CannotCompile: node or the compiler is missing, or the sources do not compile.
     """
     compiler = json.loads((ROOT / "contracts" / "compiler.json").read_text(encoding="utf-8"))
-    name = f"contracts/{contract}.sol"
     with _node_first():
+        selection = {_name(contract): {contract: OUTPUTS} for contract in CONTRACTS}
         request = {
             "language": "Solidity",
-            "sources": {key: {"content": text} for key, text in sources(contract).items()},
-            "settings": compiler["settings"] | {"outputSelection": {name: {contract: OUTPUTS}}},
+            "sources": {name: {"content": text} for name, text in sources().items()},
+            "settings": compiler["settings"] | {"outputSelection": selection},
         }
         try:
             answer = solcx.compile_standard(request, solc_binary=SOLC)
         except SolcError as error:
-            raise CannotCompile(f"{contract} does not compile:\n{error}") from error
-    output = answer["contracts"][name][contract]
+            raise CannotCompile(f"The contracts do not compile:\n{error.message}") from error
+    outputs = {contract: answer["contracts"][_name(contract)][contract] for contract in CONTRACTS}
+    return {contract: _artifact(contract, output, compiler) for contract, output in outputs.items()}
+
+
+def _artifact(contract: str, output: dict[str, Any], compiler: dict[str, Any]) -> dict[str, Any]:
     deployed = output["evm"]["deployedBytecode"]
     immutables = [place for places in deployed["immutableReferences"].values() for place in places]
     return {
@@ -98,15 +103,17 @@ def build(contract: str) -> dict[str, Any]:
     }
 
 
-def render(artifact: dict[str, Any]) -> str:
-    """The text of a file in `ledger/adapters/abi/`."""
-    return json.dumps(artifact, indent=1, sort_keys=True) + "\n"
+def files() -> dict[Path, str]:
+    """The files of `ledger/adapters/abi/` as they should be."""
+    return {
+        ABI / f"{contract}.json": json.dumps(artifact, indent=1, sort_keys=True) + "\n"
+        for contract, artifact in build().items()
+    }
 
 
 def stale() -> list[Path]:
     """The files that are not what the sources compile to now."""
-    expected = {ABI / f"{contract}.json": render(build(contract)) for contract in CONTRACTS}
-    return [path for path, text in expected.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    return [path for path, text in files().items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -118,12 +125,11 @@ def main(arguments: list[str] | None = None) -> int:
         if options.check:
             paths = stale()
             for path in paths:
-                print(f"{path.relative_to(ROOT)} is stale: run `python -m scripts.compile`", file=sys.stderr)
+                print(f"{os.path.relpath(path, ROOT)} is stale: run `python -m scripts.compile`", file=sys.stderr)
             return 1 if paths else 0
-        texts = {contract: render(build(contract)) for contract in CONTRACTS}
-        ABI.mkdir(parents=True, exist_ok=True)
-        for contract, text in texts.items():
-            (ABI / f"{contract}.json").write_text(text, encoding="utf-8")
+        for path, text in files().items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
     except CannotCompile as error:
         print(error, file=sys.stderr)
         return 2

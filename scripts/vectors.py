@@ -12,12 +12,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.vector_sources import invalid, summaries, vocabulary
+from scripts.vector_sources import decisions, invalid, summaries, vocabulary
 
 VECTORS = Path(__file__).resolve().parents[1] / "tests" / "vectors"
 
 # One line per generated file: its name, and the function that returns its JSON-ready content.
 SOURCES: dict[str, Callable[[], object]] = {
+    "decisions": decisions.vectors,
     "invalid": invalid.vectors,
     "summary": summaries.vectors,
     "vocabulary": vocabulary.vectors,

@@ -91,8 +91,13 @@ def read_question(body: Any, use: Services) -> Question:
         channel=_optional(properties, "channel"),
         items=tuple(items),
         digests=digests,
-        facts=_object(subject.get("properties", {}), "subject.properties"),
+        facts=_facts(_object(subject.get("properties", {}), "subject.properties")),
     )
+
+
+def _facts(declared: dict[str, Any]) -> dict[str, Any]:
+    """What the asker declares of itself. Which disease is a kind of which is not for the asker to say."""
+    return {name: value for name, value in declared.items() if name != "ancestors"}
 
 
 def shape(answer: Answer, use: Services) -> dict[str, Any]:

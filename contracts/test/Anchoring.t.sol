@@ -48,7 +48,7 @@ contract AnchoringTest is RegistryTest {
         vm.assertEq(other.head(), keccak256(abi.encode(uint256(5), address(other))), "on another chain");
     }
 
-    function test_eip712Domain_isWhatWalletsAsk() public {
+    function test_eip712Domain_isWhatWalletsAsk() public view {
         (
             bytes1 fields,
             string memory name,

@@ -42,7 +42,7 @@ contract TypedDataTest {
         vm.assertEq(vm.parseJsonString(_json, ".domain.version"), ConsentTypes.VERSION, "version");
     }
 
-    function test_structs() public {
+    function test_structs() public view {
         uint256 count = 0;
         for (; vm.keyExistsJson(_json, at(".structs", count)); ++count) {
             string memory at_ = at(".structs", count);
@@ -53,7 +53,7 @@ contract TypedDataTest {
         vm.assertEq(count, 6, "structs read");
     }
 
-    function test_messages() public {
+    function test_messages() public view {
         bytes32 separator = vm.parseJsonBytes32(_json, ".domainSeparator");
         uint256 count = 0;
         for (; vm.keyExistsJson(_json, at(".messages", count)); ++count) {

@@ -145,7 +145,8 @@ MALFORMED = [
     ("crypto.kdfparams.n", 1), ("crypto.kdfparams.n", 0), ("crypto.kdfparams.n", -4096),
     ("crypto.kdfparams.n", "4096"), ("crypto.kdfparams.n", True), ("crypto.kdfparams.n", 4096.0),
     ("crypto.kdfparams.r", 9), ("crypto.kdfparams.r", 0), ("crypto.kdfparams.r", 2**30),
-    ("crypto.kdfparams.p", 9), ("crypto.kdfparams.p", 0), ("crypto.kdfparams.p", True), ("crypto.kdfparams.p", 1.0), ("crypto.kdfparams.p", 2**30),
+    ("crypto.kdfparams.p", 9), ("crypto.kdfparams.p", 0), ("crypto.kdfparams.p", 2**30),
+    ("crypto.kdfparams.p", True), ("crypto.kdfparams.p", 1.0),
     ("crypto.kdfparams", {"n": 2**20, "r": 8, "p": 2, "dklen": 32, "salt": "00" * 16}),
 ]  # fmt: skip
 

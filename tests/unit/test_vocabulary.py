@@ -129,8 +129,11 @@ def test_a_code_with_a_value():
 
 @pytest.mark.parametrize(
     "code",
-    ["", "hresch", "PurposeOfUse", "DUO:0000001", "DUO:0009999:x", "DUO:0000046:x", "DUO:0000007:", "DUO:0000007:cancer", "HRESCH:x",
-     "DUO:0000022:D", "DUO:0000022:DE.", "DUO:0000022:DE,AT", "DUO:0000028:a b", "DUO:0000007:MONDO:0008903\n"],
+    [
+        "", "hresch", "PurposeOfUse", "HRESCH:x", "DUO:0000001", "DUO:0009999:x", "DUO:0000046:x", "DUO:0000007:",
+        "DUO:0000007:cancer", "DUO:0000007:MONDO:0008903\n", "DUO:0000022:D", "DUO:0000022:DE.", "DUO:0000022:DE,AT",
+        "DUO:0000028:a b",
+    ],
 )  # fmt: skip
 def test_unknown_purposes_name_the_known_ones(code):
     with pytest.raises(UnknownCode, match=r"case-report, .*DUO:0000042.*HL7 PurposeOfUse"):

@@ -1,0 +1,82 @@
+# Everything a person does with this repository. `make` lists it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export HARDHAT_DISABLE_TELEMETRY_PROMPT := true
+
+.PHONY: help setup setup-dev setup-system demo up test check format bench vectors abi lock clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.venv/made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12"; exit 1; }
+	@echo "Making a virtual environment in .venv"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/product: .venv/made requirements.txt pyproject.toml
+	@echo "Installing Python packages, pinned with hashes (about a minute)"
+	@$(BIN)/pip install --quiet --progress-bar on --require-hashes --only-binary :all: -r requirements.txt
+	@$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+.venv/dev: .venv/product requirements-dev.txt
+	@echo "Installing the tools for tests and checks"
+	@$(BIN)/pip install --quiet --progress-bar on --require-hashes --only-binary :all: -r requirements-dev.txt
+	@touch $@
+
+node_modules/made: .venv/product package-lock.json
+	@echo "Installing Node packages, as locked (half a minute)"
+	@npm ci --no-progress --loglevel error
+	@touch $@
+
+setup: .venv/product node_modules/made ## Install what the product needs into this folder
+
+setup-dev: setup .venv/dev
+
+setup-system: ## Install Debian's chromium, which the browser tests use (needs root)
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; }
+
+demo: setup ## Run the main job on real files and check every step
+	@$(BIN)/volens demo
+
+up: setup ## Run the ledger and the service until Ctrl-C; state is kept in .volens
+	@$(BIN)/volens up
+
+test: setup-dev ## Run every test
+	@npx --no-install hardhat test solidity
+	@$(BIN)/pytest
+
+check: setup-dev ## Format, lint, types, generated files, locks
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/python -m scripts.compile --check
+	@$(BIN)/python -m scripts.vectors --check
+	@$(BIN)/python -m scripts.locks
+	@echo "All checks passed."
+
+format: setup-dev ## Put the code into its one format
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+bench: setup-dev ## Measure the speed of the parts
+	@$(BIN)/python -m scripts.bench
+
+vectors: setup-dev ## Make the test vectors again
+	@$(BIN)/python -m scripts.vectors
+
+abi: setup-dev ## Compile the contracts and write ledger/adapters/abi
+	@$(BIN)/python -m scripts.compile
+
+lock: ## Resolve the Python packages again (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --quiet pyproject.toml -o requirements.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --quiet pyproject.toml --extra dev -c requirements.txt -o requirements-dev.txt
+
+clean: ## Remove everything that was installed or built; state in .volens is kept
+	rm -rf .venv node_modules artifacts cache
