@@ -277,12 +277,16 @@ def verify_header(block: Mapping[str, Any], expected: Hash | None = None) -> Hea
 _PROBLEM = "The proof does not hold: "
 
 
-def _node(entries: "_Item", path: str) -> "tuple[str, _Item] | None":
-    """One step: the rest of the path and what lies there, or None if the path ends here.
+def _node(entries: "_Item", path: str) -> "tuple[str | None, _Item] | None":
+    """One step down.
 
     Args:
-        entries: a decoded node, branch or short.
+        entries: a decoded node: branch, extension or leaf.
         path: the nibbles still to go, as hex digits.
+
+    Returns:
+        The rest of the path and the node it leads to; None and the value, if this is the leaf; or None alone, if
+        the trie has nothing on this path.
     """
     if not isinstance(entries, list):
         raise InvalidProof(_PROBLEM + "a node is not a list.")
@@ -307,7 +311,9 @@ def _node(entries: "_Item", path: str) -> "tuple[str, _Item] | None":
         raise InvalidProof(_PROBLEM + "a key of the wrong length.")
     if not is_leaf and not 0 < len(skipped) < len(path):
         raise InvalidProof(_PROBLEM + "an extension that leads nowhere.")
-    return (path[len(skipped) :], entries[1]) if path.startswith(skipped) else None
+    if not path.startswith(skipped):
+        return None
+    return (None if is_leaf else path[len(skipped) :], entries[1])
 
 
 def _prove(root: bytes, key: bytes, nodes: Sequence[bytes]) -> bytes:
@@ -323,10 +329,10 @@ def _prove(root: bytes, key: bytes, nodes: Sequence[bytes]) -> bytes:
     nodes = _nodes(nodes)
     if root == _EMPTY_ROOT and nodes in ((), (b"\x80",)):
         return b""
-    path = key.hex()
+    path: str | None = key.hex()
     expected: _Item = root
     used = 0
-    while True:
+    while path is not None:
         if isinstance(expected, list):
             embedded = _encode(expected)
             if len(embedded) >= 32:
@@ -342,17 +348,16 @@ def _prove(root: bytes, key: bytes, nodes: Sequence[bytes]) -> bytes:
             node = _list(nodes[used], MAX_NODE, "A proof node")
             used += 1
         step = _node(node, path)
-        if step is None or not step[0]:
+        if step is None:
             break
         path, expected = step
     if used != len(nodes):
         raise InvalidProof(_PROBLEM + "it has nodes that prove nothing.")
-    if step is None:
+    if path is not None:
         return b""
-    value = step[1]
-    if not isinstance(value, bytes) or not value:
+    if not isinstance(expected, bytes) or not expected:
         raise InvalidProof(_PROBLEM + "the leaf holds no value.")
-    return value
+    return expected
 
 
 @dataclass(frozen=True)
@@ -406,7 +411,7 @@ def verify_slot(storage_root: Hash, key: Hash, proof_nodes: Sequence[bytes]) -> 
         proof_nodes: ``proof`` of one entry of ``storageProof``.
 
     Returns:
-        The 256-bit value; zero only if the nodes prove that the slot is not set.
+        The 256-bit value; zero only if the nodes prove that the slot is not set, or set to zero.
 
     Raises:
         InvalidProof: in every other case, whatever the bytes are.

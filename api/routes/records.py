@@ -58,7 +58,7 @@ def claim(token: str, body: SignInText, use: Use) -> InvitationView:
 
 
 @router.put("/records/{record}/items/{name}", status_code=201)
-def upload(record: RecordId, name: str, request: Request, caller: Caller, use: Use) -> UploadView:
+def upload(record: RecordId, name: str, request: Request, caller: Caller, use: Use) -> UploadView:  # noqa: ARG001
     """Stream sealed bytes in, before the record is registered; registering checks them against it."""
     item_name(name, "name")
     digest, size = use.records.upload(caller, _chunks(request))

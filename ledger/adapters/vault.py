@@ -30,8 +30,7 @@ class FileVault:
                 try:
                     for chunk in content:
                         size += len(chunk)
-                        if size > limit:
-                            raise InvalidFile(f"A sealed item must not be larger than {limit} bytes.")
+                        _require(size <= limit, limit)
                         digest.update(chunk)
                         file.write(chunk)
                     file.flush()
@@ -62,3 +61,8 @@ class FileVault:
 
     def _place(self, digest: Hash) -> Path:
         return self._root / digest[2:4] / digest[2:]
+
+
+def _require(fits: bool, limit: int) -> None:
+    if not fits:
+        raise InvalidFile(f"A sealed item must not be larger than {limit} bytes.")

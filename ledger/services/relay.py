@@ -85,9 +85,15 @@ class Relays:
     """Takes signed messages and brings them to the chain."""
 
     def __init__(
-        self, index: Index, store: Store, sender: Sender, chain: Chain, deployment: Deployment, clock: Callable[[], int],
+        self,
+        index: Index,
+        store: Store,
+        sender: Sender,
+        chain: Chain,
+        deployment: Deployment,
+        clock: Callable[[], int],
         confirmations: int,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._index, self._store, self._sender, self._chain = index, store, sender, chain
         self._deployment, self._clock, self._confirmations = deployment, clock, confirmations
 

@@ -95,7 +95,7 @@ class Gate:
         evidence = openings.evidence(facts, denied)
         decision = decide(question, evidence, moment)  # 5
         if not decision.permitted:
-            self._refuse(identifier, question, openings, decision, snapshot)
+            self._refuse(identifier, question, openings, decision)
             party = party_to(request.recipient, evidence)
             raise NotAuthorised(_REFUSED, str(decision.reason if party else Reason.NO_CONSENT))
         released = tuple(self._wrap(entry, request, decision) for entry in self._asked(openings, request))  # 6, 7
@@ -133,9 +133,7 @@ class Gate:
             return facts
         raise LedgerUnavailable("The Ethereum node's proofs do not hold.")
 
-    def _refuse(
-        self, identifier: str, question: Question, openings: Openings, decision: Decision, snapshot: Snapshot
-    ) -> None:
+    def _refuse(self, identifier: str, question: Question, openings: Openings, decision: Decision) -> None:
         with self._store.begin() as tx:
             items = item_hashes(openings, question)
             known = openings.record is not None

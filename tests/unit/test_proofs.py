@@ -305,7 +305,6 @@ EMBEDDING = BRANCH[:]
 EMBEDDING[PATH[0] >> 4] = [BELOW, b"\7"]
 
 WRONG_NODES = {
-    "zero_stored": [leaf(rlp.encode(b""))],
     "zero_stored_as_byte": [leaf(b"\0")],
     "leading_zero": [leaf(rlp.encode(b"\0\1"))],
     "value_too_long": [leaf(rlp.encode(b"\1" * 33))],
@@ -369,6 +368,9 @@ def test_right_nodes_under_their_own_root():
     assert verify_slot(to_hash(keccak(single[0])), KEY, single) == 1
     pair = [rlp.encode(BRANCH_AT), leaf(rlp.encode(b"\x07"), BELOW)]
     assert verify_slot(to_hash(keccak(pair[0])), KEY, pair) == 7
+    # What anvil stores for a slot that was read and is zero.
+    zero = [leaf(rlp.encode(b""))]
+    assert verify_slot(to_hash(keccak(zero[0])), KEY, zero) == 0
     # Ends where the trie has nothing: an empty child, another leaf, another extension.
     for node in (rlp.encode(BRANCH), leaf(b"\1", b"\x20" + bytes(32)), rlp.encode([b"\0" + bytes(2), b"\1" * 32])):
         assert verify_slot(to_hash(keccak(node)), KEY, [node]) == 0
@@ -440,7 +442,9 @@ def oracle(root, key, nodes):
 
 # Keys that share long prefixes, so that tries are deep and their leaves short enough to be embedded.
 KEYS = st.builds(
-    lambda prefix, tail: (b"\xab" * prefix + tail).ljust(32, b"\x0c")[:32], st.integers(0, 31), st.binary(max_size=3)
+    lambda prefix, tail: (b"\xab" * prefix + tail).ljust(32, b"\x0c")[:32],
+    st.integers(0, 31),
+    st.one_of(st.binary(max_size=3), st.sampled_from([b"\0", b"\1", b"\x0d"])),
 )
 
 
@@ -457,6 +461,28 @@ def test_agrees_with_trie(entries, others):
         assert expected == entries.get(key, b"")
         for nodes in (listed, hashed):
             assert proofs._prove(trie.root_hash, key, nodes) == expected
+
+
+def test_keys_that_differ_in_their_last_nibble():
+    """The deepest fork there can be: leaves without a path, embedded in a branch that is embedded itself."""
+    for value in (b"\0", b"\1" * 40):
+        trie = HexaryTrie({})
+        for last in (b"\x00", b"\x0c"):
+            trie[b"\xab" * 31 + last] = value
+        for last, expected in ((b"\x00", value), (b"\x0c", value), (b"\x01", b""), (b"\xc0", b"")):
+            key = b"\xab" * 31 + last
+            assert proofs._prove(trie.root_hash, key, [rlp.encode(n) for n in trie.get_proof(key)]) == expected
+
+
+def test_hash_of_a_node_is_not_a_value():
+    """A branch that uses up the key names a leaf; its hash must not be taken for what the leaf holds."""
+    trie = HexaryTrie({})
+    for last in (b"\x00", b"\x0c"):
+        trie[b"\xab" * 31 + last] = b"\1" * 40
+    key = b"\xab" * 31 + b"\x0c"
+    nodes = [rlp.encode(n) for n in trie.get_proof(key)]
+    with pytest.raises(InvalidProof, match="missing"):
+        proofs._prove(trie.root_hash, key, nodes[:-1])
 
 
 @settings(max_examples=200, deadline=None)
