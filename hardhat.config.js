@@ -12,6 +12,7 @@ export default defineConfig({
     compilers: [{ ...compiler, path: require.resolve("solc/soljson.js") }],
   },
   paths: { sources: "contracts", tests: { solidity: "contracts/test" } },
+  // Blocks come with transactions; `evm_setAutomine` and `evm_setIntervalMining` change that at run time.
   networks: {
     default: { type: "edr-simulated", chainType: "l1", chainId: 31337, hardfork: compiler.settings.evmVersion },
     node: { type: "edr-simulated", chainType: "l1", chainId: 31337, hardfork: compiler.settings.evmVersion },

@@ -13,7 +13,7 @@ abstract contract ConsentState is IConsentRegistry {
     using RunningHead for bytes32;
 
     /// @dev Each an Entry, `grantedAt` in the low 64 bits and `revokedAt` in the next, as the compiler lays out the struct.
-    /// Gas: 260 less for each grant than with the struct.
+    /// Gas: 140 less for each grant than with the struct.
     mapping(address subject => mapping(bytes32 grantHash => uint256)) private _entries;
     mapping(address subject => Subject) private _subjects;
     mapping(address subject => mapping(address delegate => Delegation)) private _delegations;

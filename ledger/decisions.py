@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from ledger.documents import Form, document_hash
+from ledger.documents import Form
 from ledger.errors import BadSignature, InvalidMessage
 from ledger.merkle import verify_cohort
 from ledger.model import ANY_ITEM, ZERO_ADDRESS, Address, Approval, Consent, Grant, Hash, Item, Record
@@ -439,7 +439,7 @@ def _covers_all(grant: Grant, record: AuthenticRecord) -> Reason:
 
 def _form_current(grant: Grant, question: Question, evidence: Evidence) -> bool:
     form = evidence.forms.get(grant.form)
-    if form is None or document_hash(form) != grant.form or not _current(form.issuer, grant.form, evidence.facts):
+    if form is None or form.hash != grant.form or not _current(form.issuer, grant.form, evidence.facts):
         return False
     asked = question.channel
     if not asked:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date
+from functools import cached_property
 from importlib import resources
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
@@ -101,9 +102,9 @@ class Document:
         """The canonical bytes, which are what is stored, served and hashed."""
         return canonical(self.to_json())
 
-    @property
+    @cached_property
     def hash(self) -> Hash:
-        """The name of this document on chain."""
+        """The name of this document on chain. Documents never change, so it is computed once."""
         return document_hash(self)
 
     def _set(self, **checked: object) -> None:

@@ -21,6 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -210,6 +211,43 @@ def _anvil() -> str:
     return binary
 
 
+def _promote(saved: Path, state: Path) -> None:
+    """Make what anvil saved the state file, if it is complete and newer.
+
+    anvil writes over its last save, so a crash in the middle would leave nothing to start from; replacing a file
+    is done or not done.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if not state.exists() or state.stat().st_mtime_ns < saved.stat().st_mtime_ns:
+            data = saved.read_bytes()
+            # All text in it is hex, so what was cut off lacks closing braces.
+            if data and data.count(b"{") == data.count(b"}"):
+                complete = state.with_name(state.name + ".complete")
+                complete.write_bytes(data)
+                complete.replace(state)
+
+
+class _Keeper(threading.Thread):
+    """Promotes each save soon after it is made, so that at most the last one can be lost in a crash."""
+
+    def __init__(self, saved: Path, state: Path) -> None:
+        super().__init__(name="volens-devnet-keeper", daemon=True)
+        self._files = saved, state
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Look twice a second, until ended."""
+        while not self._ended.wait(0.5):
+            with contextlib.suppress(OSError):
+                _promote(*self._files)
+
+    def end(self) -> None:
+        """Stop looking, and look a last time. Called when the node has ended."""
+        self._ended.set()
+        self.join()
+        _promote(*self._files)
+
+
 def _repair(state: Path) -> None:
     """Make a saved state one chain again.
 
@@ -218,7 +256,7 @@ def _repair(state: Path) -> None:
     one that block 1 builds on (before there is a block 1, the oldest) are dropped.
 
     Raises:
-        InvalidFile: not a state that anvil saved, or one that a crash cut off.
+        InvalidFile: not a state that anvil saved.
     """
     try:
         saved = json.loads(state.read_bytes())
@@ -234,10 +272,7 @@ def _repair(state: Path) -> None:
             repaired.write_text(json.dumps(saved))
             repaired.replace(state)
     except (ValueError, KeyError, TypeError, InvalidProof):
-        raise InvalidFile(
-            f"{state} is not a state that anvil can load; a crash may have cut it off while it was saved. "
-            "Move it away to start a new chain."
-        ) from None
+        raise InvalidFile(f"{state} is not a state of anvil. Move it away to start a new chain.") from None
 
 
 def _hardhat() -> list[str]:
@@ -264,13 +299,18 @@ class Devnet:
         pid: of the node itself.
     """
 
-    def __init__(self, kind: Kind, port: int, process: "subprocess.Popen[bytes]", log: IO[bytes]) -> None:
+    def __init__(
+        self, kind: Kind, port: int, process: "subprocess.Popen[bytes]", log: IO[bytes], keeper: _Keeper | None
+    ) -> None:
         self.kind = kind
         self.port = port
         self.rpc_url = f"http://{HOST}:{port}"
         self.pid = process.pid
         self._process = process
         self._log = log
+        self._keeper = keeper
+        if keeper:
+            keeper.start()
         atexit.register(self.stop)
 
     @classmethod
@@ -291,29 +331,38 @@ class Devnet:
         Args:
             kind: ``anvil`` or ``hardhat``.
             port: 0 for any free one.
-            state: file that anvil loads, if it is there, and saves every few seconds and at the end.
+            state: file that anvil loads, if it is there, and saves every few seconds and at the end. Always
+                complete, whatever is killed; beside it lies what anvil is saving.
             block_time: seconds between blocks; None mines each transaction at once.
             chain_id: what ``eth_chainId`` answers.
             log: file that the node's output is added to; None keeps it only for error messages.
 
         Raises:
             InvalidInput: the port is in use, the node is not installed, or Hardhat was asked for a state file.
-            InvalidFile: the state file is damaged.
+            InvalidFile: the state file is not one.
             WrongChain: another program answers on that port.
             VolensError: the node ended or did not answer in time; the message has the last line of its log.
         """
         if kind == "hardhat" and state is not None:
             raise InvalidInput("Hardhat keeps no state file. Use anvil, or start without one.")
         port = _bound(port)
+        keeper = None
         if kind == "anvil":
             command = [_anvil(), "--host", HOST, "--port", str(port), "--chain-id", str(chain_id)]
             # Without the last option, states of all but the newest 500 blocks pile up in the home directory.
             command += ["--hardfork", "prague", "--silent", "--max-persisted-states", "0"]
             if state is not None:
+                state = state.resolve()
                 state.parent.mkdir(parents=True, exist_ok=True)
+                saved = state.with_name(state.name + ".saved")
                 if state.exists():
+                    _promote(saved, state)  # if the last parent was killed, its node saved after it
                     _repair(state)
-                command += ["--state", str(state.resolve()), "--state-interval", str(STATE_INTERVAL)]
+                    command += ["--load-state", str(state)]
+                else:
+                    saved.unlink(missing_ok=True)  # a new chain is wanted
+                command += ["--dump-state", str(saved), "--state-interval", str(STATE_INTERVAL)]
+                keeper = _Keeper(saved, state)
             if block_time is not None:
                 command += ["--block-time", f"{block_time:g}"]
         else:
@@ -330,7 +379,7 @@ class Devnet:
             start_new_session=True,
             env=os.environ | {"HARDHAT_DISABLE_TELEMETRY": "true", "NO_COLOR": "1"},
         )
-        node = cls(kind, port, process, output)
+        node = cls(kind, port, process, output, keeper)
         try:
             node._wait(chain_id)
             if kind == "hardhat" and block_time is not None:
@@ -393,6 +442,8 @@ class Devnet:
 
     def _clean(self) -> None:
         atexit.unregister(self.stop)
+        if self._keeper:
+            self._keeper.end()
         self._log.close()
 
     def __enter__(self) -> Self:

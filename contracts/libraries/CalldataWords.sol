@@ -2,8 +2,8 @@
 pragma solidity ^0.8.24;
 
 /// @notice Lists of hashes, read where they lie in the calldata.
-/// @dev Gas: hashing 100 and reading 50 for each word less than `abi.encodePacked` and `words[i]`, which take memory and
-/// check bounds that the caller's loop has checked.
+/// @dev Gas: 170 less for a list hashed than `abi.encodePacked`, which takes memory, and 60 less for each word read than
+/// `words[i]`, which checks bounds that the caller's loop has checked.
 library CalldataWords {
     /// @notice `keccak256(abi.encodePacked(words))`.
     function hash(bytes32[] calldata words) internal pure returns (bytes32 result) {

@@ -143,6 +143,23 @@ def test_state_no_block_has_is_not_proven(node):
         proven(node, name=spoilt)
 
 
+def test_slot_that_was_read_and_is_zero(node):
+    """anvil keeps such slots in its storage trie, as leaves that hold zero; Hardhat does not."""
+    # Stores 7 in slot 7, then returns code that reads slot 0: PUSH0 SLOAD STOP.
+    created = "0x6007600755" + "625f5400" + "60e81b5f52" + "60035ff3"
+    sender = rpc(node.rpc_url, "eth_accounts")[0]
+    sent = rpc(node.rpc_url, "eth_sendTransaction", [{"from": sender, "data": created, "gas": "0x100000"}])
+    mine(node.rpc_url)
+    contract = rpc(node.rpc_url, "eth_getTransactionReceipt", [sent])["contractAddress"]
+    assert rpc(node.rpc_url, "eth_getCode", [contract, "latest"]) == "0x5f5400"
+    rpc(node.rpc_url, "eth_sendTransaction", [{"from": sender, "to": contract, "gas": "0x100000"}])
+    mine(node.rpc_url)
+    header = verify_header(block(node))
+    keys = [SLOT, "0x" + "0" * 63 + "7", "0x" + "0" * 63 + "8"]
+    account, slots = read_proof(rpc(node.rpc_url, "eth_getProof", [contract, keys, {"blockHash": header.hash}]))
+    assert [slot.verify(account.verify(header)) for slot in slots] == [0, 7, 0]
+
+
 def test_mining_is_held_and_resumed(node):
     hold_mining(node.rpc_url)
     at = height(node)
@@ -247,13 +264,45 @@ def test_killed_node_keeps_what_it_had_saved(tmp_path, monkeypatch):
         for _ in range(2):
             saved = state.stat().st_mtime_ns if state.exists() else 0
             eventually(lambda at=saved: state.exists() and state.stat().st_mtime_ns != at)
-        eventually(lambda: state.read_text().endswith("}"))
         node.kill()
         assert not node.running()
         with pytest.raises(LedgerUnavailable):
             height(node)
     with Devnet.start(port=node.port, state=state) as again:
         assert proven(again).balance == 777
+
+
+@pytest.mark.parametrize("cut", ["", '{"block":{"number":"0x1"},"blocks":[{"header":{', '{"blocks":[{}'])
+def test_save_that_was_cut_off_is_passed_over(tmp_path, cut):
+    state, saved = tmp_path / "state.json", tmp_path / "state.json.saved"
+    with Devnet.start(state=state) as node:
+        set_balance(node.rpc_url, NOBODY, 888)
+    saved.write_text(cut)
+    with Devnet.start(state=state) as again:
+        assert proven(again).balance == 888
+        again.kill()
+
+
+def test_save_made_after_the_parent_was_killed_is_used(tmp_path):
+    state = tmp_path / "state.json"
+    with Devnet.start(state=state) as node:
+        set_balance(node.rpc_url, NOBODY, 1)
+    earlier = state.read_bytes()
+    with Devnet.start(state=state) as node:
+        set_balance(node.rpc_url, NOBODY, 2)
+    state.write_bytes(earlier)
+    os.utime(state, (0, 0))
+    with Devnet.start(state=state) as again:
+        assert proven(again).balance == 2
+
+
+def test_state_file_moved_away_means_a_new_chain(tmp_path):
+    state = tmp_path / "state.json"
+    with Devnet.start(state=state) as node:
+        set_balance(node.rpc_url, NOBODY, 2)
+    state.unlink()
+    with Devnet.start(state=state) as again:
+        assert height(again) == 0
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"blocks":[{}]}', "\0"])
@@ -326,4 +375,4 @@ def test_node_ends_with_its_parent(kind, end, tmp_path):
         parent.wait(20)
         eventually(lambda: not alive(pid))
     if state:
-        eventually(state.exists)
+        eventually(lambda: state.exists() or state.with_name("state.json.saved").exists())
