@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 from client.http import Client
 from ledger import sealing
@@ -126,7 +127,7 @@ class Institution:
         for entry in entries:
             progress(entry.item.name)
             with (folder / entry.file).open("rb") as file:
-                path = f"/v1/records/{name}/items/{entry.item.name}"
+                path = f"/v1/records/{name}/items/{quote(entry.item.name, safe='')}"
                 uploaded = self._client.request("PUT", path, content=_chunks(file))
             deposits.append(
                 {"item": entry.item.to_json(), "sealed": uploaded["sealed"], "wrapped": "0x" + entry.wrapped.hex()}

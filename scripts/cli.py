@@ -1,6 +1,7 @@
 """The `volens` command."""
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -74,7 +75,8 @@ def up(
         out.print(f"Deployment  {stack.settings.deployment}")
         out.print(f"Operator    {operator_key(state)}")
         out.print("\nCtrl-C stops it; the state is kept.")
-        stack.serve()
+        with suppress(KeyboardInterrupt):  # Ctrl-C is how one leaves
+            stack.serve()
     out.print("Stopped.")
 
 

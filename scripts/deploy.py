@@ -16,7 +16,7 @@ from eth_account import Account
 
 from ledger.adapters.chain import Node, artifact
 from ledger.deployment import Contract, Deployment
-from ledger.errors import LedgerUnavailable, WrongChain
+from ledger.errors import InvalidInput, LedgerUnavailable, WrongChain
 from ledger.events import DEPLOYED
 from ledger.model import Address, Hash, address, hash32, keccak, to_hash
 
@@ -115,6 +115,8 @@ class _Payer:
         self.node, self.account, self._chain_id = node, Account.from_key(secret), chain_id
 
     def send(self, to: Address, data: str, value: int = 0, gas: int = GAS) -> Hash:
+        if not int(self.node.request("eth_getBalance", self.account.address, "latest"), 16):
+            raise InvalidInput(f"The account {self.account.address} has no ether on this chain to deploy with.")
         base = int(self.node.request("eth_getBlockByNumber", "latest", False)["baseFeePerGas"], 16)
         signed = self.account.sign_transaction(
             {

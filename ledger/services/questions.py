@@ -51,8 +51,12 @@ class Questions:
                 return self._answer(tx, identifier, asker, question, snapshot)
         except (Unavailable, Untrusted):
             # Nothing is known about the present, so there is nothing to tell apart for any asker.
-            now = Moment(0, ZERO_HASH, 0, 0, self._clock(), self._max_age)
-            return Answer(identifier, deny(Reason.LEDGER_UNAVAILABLE, now))
+            decision = deny(Reason.LEDGER_UNAVAILABLE, Moment(0, ZERO_HASH, 0, 0, self._clock(), self._max_age))
+            with self._store.begin() as tx:
+                openings = gather(tx, question.record, self._deployment.domain)
+                items, known = item_hashes(openings, question), openings.record is not None
+                access_log.note(tx, "decision", identifier, asker, question, items, decision, known)
+            return Answer(identifier, decision)
 
     def _answer(
         self, tx: Transaction, identifier: str, asker: Address, question: Question, snapshot: Snapshot

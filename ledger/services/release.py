@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, cast
 
 from ledger.decisions import Decision, Question, Reason, decide, party_to
 from ledger.deployment import Deployment
-from ledger.errors import Conflict, Expired, InvalidFile, InvalidProof, LedgerUnavailable, NotAuthorised
+from ledger.errors import Conflict, Expired, InvalidProof, LedgerUnavailable, NotAuthorised
 from ledger.model import Hash, Item, ReleaseRequest
 from ledger.ports import Store, StoredItem, Vault
 from ledger.services import access_log
@@ -147,7 +147,7 @@ class Gate:
     def _wrap(self, entry: StoredItem, request: ReleaseRequest, decision: Decision) -> ReleasedItem:
         with self._vault.open(entry.sealed) as sealed:
             if _sha256(sealed) != entry.sealed:
-                raise InvalidFile("The sealed bytes of an item were changed in storage.")
+                raise InvalidProof("The sealed bytes of an item were changed in storage. An operator must look at it.")
         assert decision.grant is not None  # noqa: S101 (a permit names its grant)
         wrapped = self._custodian.wrap_for_recipient(
             entry.custody_wrap,
