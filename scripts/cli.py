@@ -65,7 +65,8 @@ def up(
 
     kind: Kind = "hardhat" if _one_of(chain, "anvil", "hardhat") == "hardhat" else "anvil"
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for noisy in ("httpx", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     with Stack.start(
         state, chain=kind, rpc_url=rpc_url, host=host, port=port, node_port=node_port, progress=out.print
     ) as stack:

@@ -71,6 +71,21 @@ def deploy(rpc_url: str, secret: bytes, owner: Address, progress: Progress = lam
     return Deployment(chain_id, genesis, contracts)
 
 
+def check_chain(rpc_url: str, deployment: Deployment) -> None:
+    """Make sure that a node is on the chain of a deployment, before anything is sent to it.
+
+    Raises:
+        WrongChain: it is on another.
+    """
+    node = Node(rpc_url)
+    chain_id = int(node.request("eth_chainId"), 16)
+    genesis = node.request("eth_getBlockByNumber", "0x0", False)["hash"]
+    if (chain_id, genesis) != (deployment.chain_id, deployment.genesis):
+        raise WrongChain(
+            "The state is that of another chain than the node's. Use the node it was made with, or another state folder."
+        )
+
+
 def write(deployment: Deployment, path: Path) -> None:
     """Write deployment facts to a file, whole or not at all.
 

@@ -11,14 +11,14 @@ from typing import Self
 
 import uvicorn
 
-from api.app import build, create_app
+from api.app import build, create_app, read_deployment
 from api.services import Services
 from api.settings import Settings, read_key
 from ledger.adapters.chain import Node
 from ledger.deployment import Deployment
 from ledger.errors import InvalidInput, VolensError
 from ledger.model import Address
-from scripts.deploy import deploy, write
+from scripts.deploy import check_chain, deploy, write
 from scripts.devnet import Devnet, Kind, set_balance
 from wallet.keys import PartyKeys, SigningKey
 from wallet.keystore import write_private
@@ -163,6 +163,8 @@ def operator_key(state: Path) -> Path:
 
 def _prepare(settings: Settings, devnet: Devnet | None, progress: Progress) -> Deployment:
     """Make missing keys, give the devnet's payers something to pay with, deploy what is missing."""
+    if settings.deployment.exists():
+        check_chain(settings.rpc_url, read_deployment(settings))
     operator = SigningKey.from_secret(make_key(operator_key(settings.state_dir)))
     relayer = SigningKey.from_secret(make_key(settings.relayer_key))
     make_key(settings.master_key)
@@ -170,6 +172,8 @@ def _prepare(settings: Settings, devnet: Devnet | None, progress: Progress) -> D
         for account in (operator.address, relayer.address):
             if balance(settings.rpc_url, account) < STAKE // 2:
                 set_balance(settings.rpc_url, account, STAKE)
+    elif not balance(settings.rpc_url, relayer.address):
+        progress(f"The relayer {relayer.address} has no ether: send it some, or nothing can be recorded.")
     secret = make_key(operator_key(settings.state_dir))
     deployment = deploy(settings.rpc_url, secret, operator.address, progress)
     write(deployment, settings.deployment)
