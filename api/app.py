@@ -91,12 +91,12 @@ def build(settings: Settings) -> Services:
 
 
 class Worker:
-    """A thread that brings relays to the chain until it is stopped."""
+    """A thread that brings relays to the chain, and makes bundles, until it is stopped."""
 
-    def __init__(self, relays: Relays, interval: float) -> None:
-        self._relays, self._interval = relays, interval
+    def __init__(self, relays: Relays, bundling: Bundling, interval: float) -> None:
+        self._steps, self._interval = (relays.pump, bundling.capture), interval
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="relays", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
     def start(self) -> None:
         """Start working."""
@@ -109,18 +109,19 @@ class Worker:
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval):
-            try:
-                self._relays.pump()
-            except VolensError as error:
-                _log.warning("relaying waits: %s", error)
-            except Exception:  # noqa: BLE001
-                # The outbox must go on whatever one message does; it stays stored and is tried again.
-                _log.exception("relaying failed")
+            for step in self._steps:
+                try:
+                    step()
+                except VolensError as error:
+                    _log.warning("%s waits: %s", step.__qualname__, error)
+                except Exception:  # noqa: BLE001
+                    # The work must go on whatever one message does; it stays stored and is tried again.
+                    _log.exception("%s failed", step.__qualname__)
 
 
 def create_app(services: Services) -> FastAPI:
     """The HTTP application over a set of use cases."""
-    worker = Worker(services.relays, services.settings.relay_interval)
+    worker = Worker(services.relays, services.bundling, services.settings.relay_interval)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

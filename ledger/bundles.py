@@ -240,15 +240,7 @@ def _verify(bundle: Any, trusted_block: Hash, deployment: Deployment) -> Verifie
         denials,
     )
     stated = bundle["decision"]
-    head = headers[0]
-    moment = Moment(
-        head.number,
-        head.hash,
-        head.timestamp,
-        headers[-1].timestamp,
-        integer(stated["at"], "decision.at"),
-        integer(stated["maxAge"], "decision.maxAge"),
-    )
+    moment = Moment.of(headers, integer(stated["at"], "decision.at"), integer(stated["maxAge"], "decision.maxAge"))
     decision = decide(question, evidence, moment)
     if decision_json(decision) != stated:
         raise InvalidProof(

@@ -4,7 +4,7 @@
 keeps no state. Deny is what it answers unless every step passes, and a permit is constructed in one place only.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -13,6 +13,7 @@ from ledger.documents import Form
 from ledger.errors import BadSignature, InvalidMessage
 from ledger.merkle import verify_cohort
 from ledger.model import ANY_ITEM, ZERO_ADDRESS, Address, Approval, Consent, Grant, Hash, Item, Record
+from ledger.proofs import Header
 from ledger.state import ROLE_CONTROLLER, ROLE_RECIPIENT, Facts
 from ledger.typed_data import Domain, struct_hash, verify
 from ledger.vocabulary import Coverage, channel, covers_channel, covers_purpose
@@ -74,7 +75,7 @@ class Moment:
 
     Attributes:
         number, hash, timestamp: of the block.
-        confirmed_at: the timestamp of the block that is `confirmations` deep. What was granted later must wait.
+        confirmed_at: what was granted later than this is not yet `confirmations` blocks deep.
         wall: Unix seconds where the question is answered.
         max_age: how many seconds the block may be behind the wall clock.
     """
@@ -88,6 +89,17 @@ class Moment:
 
     MAX_AHEAD = 15
     """Seconds a block may be ahead of the wall clock before one of the two clocks must be wrong."""
+
+    @classmethod
+    def of(cls, headers: Sequence[Header], wall: int, max_age: int) -> "Moment":
+        """The moment of a chain of headers, newest first, the last of them `confirmations` deep.
+
+        What was granted at a second that a shallower block shares is not confirmed yet: a devnet gives several
+        blocks the same second.
+        """
+        head, shallower = headers[0], headers[:-1]
+        confirmed_at = min([headers[-1].timestamp, *(header.timestamp - 1 for header in shallower)])
+        return cls(head.number, head.hash, head.timestamp, confirmed_at, wall, max_age)
 
     @property
     def fresh(self) -> bool:

@@ -193,6 +193,15 @@ class LogEntry:
     leaf: bytes
 
 
+@dataclass(frozen=True)
+class StoredDecision:
+    """What was kept of a decision, and its bundle once that is made."""
+
+    id: str
+    value: dict[str, Any]
+    bundle: bytes | None
+
+
 class Transaction(Protocol):
     """One unit of work on the store: all of it is durable when the `with` block ends, or none of it."""
 
@@ -275,7 +284,14 @@ class Transaction(Protocol):
     def log_of(self, record: Hash) -> list[LogEntry]: ...  # noqa: D102
     def log_leaves(self, first: int = 0) -> list[bytes]: ...  # noqa: D102
     def add_decision(self, decision: str, value: Mapping[str, Any]) -> None: ...  # noqa: D102
-    def decision(self, decision: str) -> dict[str, Any] | None: ...  # noqa: D102
+    def decision(self, decision: str) -> StoredDecision | None: ...  # noqa: D102
+    def decisions_without_bundle(self, limit: int) -> list[StoredDecision]:
+        """The oldest decisions whose bundle was not made yet, of those that may have one."""
+        ...
+
+    def set_bundle(self, decision: str, bundle: bytes) -> None:
+        """Keep the bundle of a decision; empty when none can be made any more."""
+        ...
 
 
 class Store(Protocol):

@@ -21,7 +21,6 @@ app.add_typer(records.app, name="record", help="The institution: seal, invite, r
 app.add_typer(parties.app, name="party", help="Keys of institutions and recipients; the Directory.")
 app.add_typer(parties.forms, name="form", help="Consent forms and channel terms.")
 app.add_typer(audit.app, name="audit", help="The auditor: replay the ledger, verify evidence.")
-recipients.add_to(app)
 
 
 @command(app)
@@ -100,6 +99,21 @@ def demo(
         as_json,
         lambda: out.print(f"\n[bold green]Everything came out as stated[/bold green] ({total:.0f} s)."),
     )
+
+
+@command(app)
+def samples(
+    folder: Annotated[Path, typer.Argument(help="Where to write them.")],
+    as_json: Json = False,
+) -> None:
+    """Write the three files of the demonstration: a narrative, a CT slice that names a patient, a photograph."""
+    from scripts.samples import write_samples
+
+    paths = [str(path) for path in write_samples(folder)]
+    show(paths, as_json, lambda: out.print("\n".join(paths), markup=False))
+
+
+recipients.add_to(app)
 
 
 def _one_of(value: str, *known: str) -> str:

@@ -4,7 +4,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -36,43 +38,70 @@ DEFAULT_URL = "http://127.0.0.1:8380"
 DEFAULT_RPC = "http://127.0.0.1:8545"
 DEFAULT_FACTS = Path(".volens/deployment.json")
 
+Field = Annotated[
+    str, typer.Option("--field", metavar="<name>", help="Print one value of the JSON only, for example grants.0.")
+]
+
 F = TypeVar("F", bound=Callable[..., Any])
+_field: ContextVar[str] = ContextVar("field", default="")
 
 
 def command(app: typer.Typer, name: str | None = None) -> Callable[[F], F]:
-    """Register a command whose deliberate errors become one sentence on stderr and an exit code."""
+    """Register a command whose deliberate errors become one sentence on stderr and an exit code.
+
+    A command that takes `--json` is given `--field` as well.
+    """
 
     def register(function: F) -> F:
         @wraps(function)
         def guarded(*arguments: Any, **options: Any) -> Any:
+            if field := options.pop("field", ""):
+                _field.set(field)
+                options["as_json"] = True
             try:
                 return function(*arguments, **options)
             except VolensError as error:
-                fail(error)
+                fail(error, options.get("as_json", False) and not field)
             except KeyboardInterrupt:
                 err.print("Stopped.")
                 raise typer.Exit(130) from None
 
+        shape = signature(function)
+        if "as_json" in shape.parameters:
+            extra = Parameter("field", Parameter.KEYWORD_ONLY, default="", annotation=Field)
+            guarded.__signature__ = shape.replace(parameters=[*shape.parameters.values(), extra])  # type: ignore[attr-defined]
         app.command(name)(guarded)
         return function
 
     return register
 
 
-def fail(error: VolensError) -> None:
+def fail(error: VolensError, as_json: bool) -> None:
     """Say what went wrong and leave with the error's exit code."""
-    if "--json" in sys.argv:
+    if as_json:
         print(json.dumps({"error": error.code, "message": str(error)}))
     err.print(f"[red]✗[/red] {error}", markup=True) if "[" not in str(error) else err.print(f"✗ {error}", markup=False)
     raise typer.Exit(error.exit_code)
 
 
 def show(value: Any, as_json: bool, human: Callable[[], None]) -> None:
-    """Print JSON, or let a function print for people."""
-    if as_json:
-        print(json.dumps(value, indent=1, ensure_ascii=False))
-    else:
+    """Print JSON, or the one value that --field names, or let a function print for people."""
+    if not as_json:
         human()
+    elif field := _field.get():
+        print(_pick(value, field))
+    else:
+        print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def _pick(value: Any, field: str) -> str:
+    """One value out of JSON values, by a path such as ``relays.0.block``."""
+    for name in field.split("."):
+        try:
+            value = value[int(name) if isinstance(value, list) else name]
+        except (KeyError, IndexError, ValueError, TypeError):
+            raise InvalidInput(f"The answer has no field “{field}”. --json shows what it has.") from None
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:

@@ -17,7 +17,7 @@ from ledger.documents import Form, Profile, Terms, document_hash
 from ledger.errors import Unavailable
 from ledger.events import LedgerEvent
 from ledger.model import MESSAGES, Address, Approval, Consent, Grant, Hash, Item, Record
-from ledger.ports import Invitation, LogEntry, Logged, Offer, Relay, StoredItem, StoredRecord
+from ledger.ports import Invitation, LogEntry, Logged, Offer, Relay, StoredDecision, StoredItem, StoredRecord
 from ledger.proofs import Header
 from ledger.typed_data import struct_hash
 
@@ -98,6 +98,10 @@ class SqlTransaction:
         except IntegrityError:
             return False
         return True
+
+    def _next(self, table: Table) -> int:
+        """The next position in a table; transactions that write come one after the other."""
+        return int(self._db.execute(select(func.coalesce(func.max(table.c.position), 0) + 1)).scalar_one())
 
     def _row(self, table: Table, **key: Any) -> RowMapping | None:
         query = select(table).where(*(table.c[name] == value for name, value in key.items()))
@@ -336,7 +340,7 @@ class SqlTransaction:
 
     def add_relay(self, relay: Relay) -> Relay:
         """Store a message to be relayed; one with the same id returns what is stored."""
-        position = self._db.execute(select(func.coalesce(func.max(t.relays.c.position), 0) + 1)).scalar_one()
+        position = self._next(t.relays)
         added = self._add(
             t.relays,
             id=relay.id,
@@ -419,12 +423,23 @@ class SqlTransaction:
 
     def add_decision(self, decision: str, value: Mapping[str, Any]) -> None:
         """Store what a bundle of a decision will need."""
-        self._add(t.decisions, id=decision, value=dict(value))
+        position = self._next(t.decisions)
+        self._add(t.decisions, id=decision, position=position, party=value["party"], value=dict(value))
 
-    def decision(self, decision: str) -> dict[str, Any] | None:
+    def decision(self, decision: str) -> StoredDecision | None:
         """What was stored of a decision."""
         row = self._row(t.decisions, id=decision)
-        return row["value"] if row else None
+        return StoredDecision(row["id"], row["value"], row["bundle"]) if row else None
+
+    def decisions_without_bundle(self, limit: int) -> list[StoredDecision]:
+        """The oldest decisions whose bundle was not made yet, of those that may have one."""
+        query = select(t.decisions).where(t.decisions.c.bundle.is_(None), t.decisions.c.party)
+        rows = self._db.execute(query.order_by(t.decisions.c.position).limit(limit)).mappings()
+        return [StoredDecision(row["id"], row["value"], None) for row in rows]
+
+    def set_bundle(self, decision: str, bundle: bytes) -> None:
+        """Keep the bundle of a decision."""
+        self._db.execute(update(t.decisions).where(t.decisions.c.id == decision).values(bundle=bundle))
 
 
 def _item(row: RowMapping) -> StoredItem:

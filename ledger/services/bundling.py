@@ -1,5 +1,9 @@
 """Bundles of past decisions: the openings from the store, the proofs from the chain's history at that block."""
 
+import logging
+import zlib
+from typing import Any
+
 from ledger import bundles
 from ledger.bundles import Contents, SignedConsent
 from ledger.decisions import Decision, Denials, Moment, Opening, Reason
@@ -13,9 +17,16 @@ from ledger.services.evidence import gather
 from ledger.services.index import PROOF_TRIES, Index
 from ledger.slots import Proven, Slot, needed
 
+_log = logging.getLogger(__name__)
+
+HISTORY = 128
+"""How many blocks back every full node can prove; older state it may have pruned."""
+CAPTURE = 50
+"""How many decisions are looked at in one go."""
+
 
 class Bundling:
-    """Makes a bundle of a decision on demand."""
+    """Makes the bundles of decisions, soon after each."""
 
     def __init__(self, index: Index, store: Store, deployment: Deployment) -> None:
         self._index, self._store, self._deployment = index, store, deployment
@@ -29,9 +40,41 @@ class Bundling:
         """
         with self._store.begin() as tx:
             kept = tx.decision(decision)
-            # An outsider was told `no_consent` whatever is true; a bundle would tell more.
-            if kept is None or kept["asker"] != caller or not kept["party"]:
-                raise NotFound("There is no such decision of yours.")
+        # An outsider was told `no_consent` whatever is true; a bundle would tell more.
+        if kept is None or kept.value["asker"] != caller or not kept.value["party"]:
+            raise NotFound("There is no such decision of yours.")
+        return zlib.decompress(kept.bundle) if kept.bundle else self._make(decision, kept.value)
+
+    def capture(self) -> None:
+        """Make the bundles of recent decisions while the node still has the state they stand on.
+
+        Full nodes prove only recent blocks, and evidence is wanted years later.
+        """
+        with self._store.begin() as tx:
+            waiting = tx.decisions_without_bundle(CAPTURE)
+        if not waiting:
+            return
+        with self._index.at_head() as snapshot:
+            newest = snapshot.head.number
+        for decision in waiting:
+            try:
+                self._make(decision.id, decision.value)
+            except LedgerUnavailable as error:
+                block = Header.from_rlp(bytes.fromhex(decision.value["headers"][0][2:])).number
+                if newest - block < HISTORY:
+                    raise  # tried again at the next look
+                _log.warning("the evidence of %s came too late: %s", decision.id, error)
+                with self._store.begin() as tx:
+                    tx.set_bundle(decision.id, b"")
+
+    def _make(self, decision: str, kept: dict[str, Any]) -> bytes:
+        bundle = self._build(kept)
+        with self._store.begin() as tx:
+            tx.set_bundle(decision, zlib.compress(bundle))
+        return bundle
+
+    def _build(self, kept: dict[str, Any]) -> bytes:
+        with self._store.begin() as tx:
             question = bundles.question_from_json(kept["question"])
             openings = gather(tx, question.record, self._deployment.domain)
             answer = kept["decision"]
@@ -62,14 +105,7 @@ class Bundling:
                 decision=Decision(
                     answer["permitted"],
                     Reason(answer["reason"]),
-                    Moment(
-                        headers[0].number,
-                        headers[0].hash,
-                        headers[0].timestamp,
-                        headers[-1].timestamp,
-                        answer["at"],
-                        answer["maxAge"],
-                    ),
+                    Moment.of(headers, answer["at"], answer["maxAge"]),
                     answer["grant"],
                     answer["until"],
                     tuple(answer["obligations"]),

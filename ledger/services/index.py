@@ -39,8 +39,7 @@ class Snapshot:
 
     def moment(self, wall: int, max_age: int) -> Moment:
         """The moment a decision made now stands on."""
-        head = self.head
-        return Moment(head.number, head.hash, head.timestamp, self.confirmed[-1].timestamp, wall, max_age)
+        return Moment.of(self.confirmed, wall, max_age)
 
 
 class Index:
