@@ -82,7 +82,8 @@ def check_chain(rpc_url: str, deployment: Deployment) -> None:
     genesis = node.request("eth_getBlockByNumber", "0x0", False)["hash"]
     if (chain_id, genesis) != (deployment.chain_id, deployment.genesis):
         raise WrongChain(
-            "The state is that of another chain than the node's. Use the node it was made with, or another state folder."
+            "The state is that of another chain than the node's. "
+            "Use the node it was made with, or another state folder."
         )
 
 
