@@ -24,6 +24,8 @@ from ledger.adapters.store import SqlStore
 from ledger.adapters.vault import FileVault
 from ledger.deployment import Deployment
 from ledger.errors import InvalidInput, VolensError
+from ledger.ports import Chain, Sender, Store, Vault
+from ledger.sealing import Secret
 from ledger.services.bundling import Bundling
 from ledger.services.custody import Custodian
 from ledger.services.index import Index
@@ -69,13 +71,28 @@ def build(settings: Settings) -> Services:
     node = Node(settings.rpc_url)
     chain, sender = Web3Chain(node, deployment), Web3Sender(node, deployment, relayer.reveal())
     store, vault = SqlStore(settings.database), FileVault(settings.state_dir / "vault")
+    services = assemble(settings, deployment, chain, sender, store, vault, master)
+    services.index.check_chain()
+    return services
+
+
+def assemble(
+    settings: Settings,
+    deployment: Deployment,
+    chain: Chain,
+    sender: Sender,
+    store: Store,
+    vault: Vault,
+    master: Secret[bytes],
+    clock: Callable[[], int] = wall_clock,
+) -> Services:
+    """The use cases over given implementations of the ports."""
     custodian = Custodian(master, deployment.domain)
     index = Index(chain, store, deployment, settings.confirmations, settings.reorganisation_limit)
-    index.check_chain()
-    shared: dict[str, Any] = {"index": index, "store": store, "deployment": deployment, "clock": wall_clock}
+    shared: dict[str, Any] = {"index": index, "store": store, "deployment": deployment, "clock": clock}
     return Services(
         settings=settings,
-        clock=wall_clock,
+        clock=clock,
         deployment=deployment,
         custodian=custodian,
         store=store,
@@ -86,7 +103,7 @@ def build(settings: Settings) -> Services:
         relays=Relays(**shared, sender=sender, chain=chain, confirmations=settings.confirmations),
         records=Records(**shared, vault=vault, custodian=custodian),
         bundling=Bundling(index, store, deployment),
-        sign_ins=SignIns(store, deployment, wall_clock, settings.url),
+        sign_ins=SignIns(store, deployment, clock, settings.url),
     )
 
 

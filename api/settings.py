@@ -1,9 +1,10 @@
 """Everything that can be configured, in one place. Each setting is an environment variable ``VOLENS_<NAME>``."""
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ledger.errors import InvalidInput
@@ -61,6 +62,20 @@ class Settings(BaseSettings):
     def relayer_key(self) -> Path:
         """The file of the relayer's private key."""
         return self.relayer_key_file or self.state_dir / "keys" / "relayer.key"
+
+
+def read_settings(**given: Any) -> Settings:
+    """Settings from given values and the environment.
+
+    Raises:
+        InvalidInput: a value is not acceptable; names the variable, never the value.
+    """
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        name = "_".join(str(part) for part in problem["loc"]).upper()
+        raise InvalidInput(f"The setting VOLENS_{name} is wrong: {problem['msg']}.") from None
 
 
 def read_key(path: Path, what: str) -> Secret[bytes]:

@@ -45,8 +45,12 @@ class Client:
     """
 
     def __init__(self, url: str, pinned: Deployment | None = None, timeout: float = 30.0) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
             raise InvalidInput(f"{url} is not the address of a service; it should look like http://127.0.0.1:8380")
         self.url = url.rstrip("/")
         self.domain = parts.netloc
@@ -126,7 +130,10 @@ class Client:
             WrongChain: it is not the pinned one.
         """
         if not self._checked:
-            stated = Deployment.from_json(self.get("/v1/ledger")["deployment"])
+            answer = self.get("/v1/ledger")
+            if not isinstance(answer, dict) or "deployment" not in answer:
+                raise Unavailable(f"What answers at {self.url} is not a Volens service.")
+            stated = Deployment.from_json(answer["deployment"])
             if self._deployment is not None and stated != self._deployment:
                 raise WrongChain("The service is on another ledger than the one pinned here. Nothing was signed.")
             self._deployment, self._checked = stated, True

@@ -104,8 +104,10 @@ class Recipient:
             NotAuthorised: the gate refused. InvalidFile: what came is not what the record names; nothing is left.
             Conflict: a file of that name is there already.
         """
-        released = self._client.post("/v1/releases", request)
         message = ReleaseRequest.from_json(request["message"])
+        for name in message.items:  # before anything is asked for: a release is written into the patient's log
+            _free(folder / name)
+        released = self._client.post("/v1/releases", request)
         return [self._open(entry, message, hash32(released["grant"]), folder) for entry in released["items"]]
 
     def _open(self, entry: Mapping[str, Any], request: ReleaseRequest, grant: Hash, folder: Path) -> Path:
@@ -140,9 +142,7 @@ def fetch(client: Client, entry: Mapping[str, Any], identity: sealing.Secret[str
     """
     # The name came from outside: Item refuses anything that is not a plain file name.
     item = Item(entry["name"], "application/octet-stream", entry["size"], entry["sha256"], "0x" + "00" * 32)  # type: ignore[arg-type]
-    target = folder / item.name
-    if target.exists():
-        raise Conflict(f"{target} exists already; it was left as it is.")
+    target = _free(folder / item.name)
     folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryFile(dir=folder) as sealed,
@@ -157,4 +157,11 @@ def fetch(client: Client, entry: Mapping[str, Any], identity: sealing.Secret[str
         except BaseException:
             Path(plain.name).unlink(missing_ok=True)
             raise
+    return target
+
+
+def _free(target: Path) -> Path:
+    """A path at which nothing is yet."""
+    if target.exists():
+        raise Conflict(f"{target} exists already; it was left as it is.")
     return target

@@ -39,7 +39,7 @@ def read_token(deployment: Deployment, token: object) -> tuple[int, Hash]:
         encoded = token.removeprefix(PREFIX)
         value = json.loads(base64.b64decode(encoded + "=" * (-len(encoded) % 4), b"-_", validate=True))
         number, block = integer(value["n"], "n"), hash32(value["h"], "h")
-    except (binascii.Error, ValueError, KeyError, TypeError):
+    except (InvalidInput, binascii.Error, ValueError, KeyError, TypeError):
         raise InvalidInput(problem) from None
     if make_token(deployment, number, block) != token:
         raise InvalidInput(problem)

@@ -11,6 +11,7 @@ from ledger.model import ZERO_HASH, Hash
 from ledger.proofs import Header
 from ledger.slots import head_slot
 from ledger.state import LedgerState
+from scripts.deploy import check_chain
 
 STEP = 2000
 PROOF_TRIES = 5
@@ -49,9 +50,8 @@ def replay_chain(rpc_url: str, deployment: Deployment, progress: Callable[[int, 
         WrongChain: the node is on another chain. InvalidProof: a proof does not hold.
         LedgerUnavailable: the node does not answer.
     """
+    check_chain(rpc_url, deployment)
     chain = Web3Chain(Node(rpc_url), deployment)
-    if chain.chain_id() != deployment.chain_id or chain.header(0).hash != deployment.genesis:
-        raise WrongChain("The node is on another chain than the deployment facts.")
     head = chain.head()
     state = LedgerState.empty(deployment.chain_id, deployment.addresses)
     events = 0

@@ -30,7 +30,13 @@ def encodings(secrets: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def search(folder: Path, patterns: Mapping[str, bytes]) -> list[str]:
-    """Which pattern is in which file below a folder: ``["words hex in volens.db"]``; empty when none is."""
+    """Which pattern is in which file below a folder: ``["words hex in volens.db"]``; empty when none is.
+
+    Raises:
+        NotADirectoryError: there is no such folder, so finding nothing would mean nothing.
+    """
+    if not folder.is_dir():
+        raise NotADirectoryError(folder)
     hits = []
     longest = max(len(pattern) for pattern in patterns.values())
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):

@@ -1,6 +1,7 @@
 """The `volens` command."""
 
 import logging
+import signal
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -55,13 +56,16 @@ def up(
     chain: Annotated[str, typer.Option(help="Which devnet to run: anvil or hardhat.")] = "anvil",
     rpc_url: Annotated[str | None, typer.Option(help="Use this Ethereum node instead of a devnet.")] = None,
     host: Annotated[str, typer.Option(envvar="VOLENS_HOST", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="VOLENS_PORT", help="Port of the service; 0 for any.")] = 8380,
-    node_port: Annotated[int, typer.Option(help="Port of the devnet; 0 for any.")] = 8545,
+    port: Annotated[
+        int, typer.Option(envvar="VOLENS_PORT", min=0, max=65535, help="Port of the service; 0 for any.")
+    ] = 8380,
+    node_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the devnet; 0 for any.")] = 8545,
 ) -> None:
     """Run the ledger until Ctrl-C: a devnet, the contracts and the service."""
     from scripts.devnet import Kind
     from scripts.stack import Stack, operator_key
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's word counts like Ctrl-C
     kind: Kind = "hardhat" if _one_of(chain, "anvil", "hardhat") == "hardhat" else "anvil"
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("httpx", "alembic"):

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from errno import EPIPE
 from functools import wraps
 from inspect import Parameter, signature
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.table import Table
 
 from client.http import Client, read_deployment
 from ledger.deployment import Deployment
-from ledger.errors import InvalidFile, InvalidInput, VolensError
+from ledger.errors import InvalidFile, InvalidInput, NotAuthorised, VolensError
 from wallet.keys import PartyKeys
 from wallet.keystore import unlock
 
@@ -62,6 +63,11 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[F], F]:
                 return function(*arguments, **options)
             except VolensError as error:
                 fail(error, options.get("as_json", False) and not field)
+            except OSError as error:
+                if error.errno == EPIPE:  # whoever read our output has gone
+                    raise
+                what = error.filename or error.filename2 or type(error).__name__
+                fail(InvalidInput(f"{what}: {error.strerror or error}."), options.get("as_json", False) and not field)
             except KeyboardInterrupt:
                 err.print("Stopped.")
                 raise typer.Exit(130) from None
@@ -78,9 +84,11 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[F], F]:
 
 def fail(error: VolensError, as_json: bool) -> None:
     """Say what went wrong and leave with the error's exit code."""
+    reason = {"reason": error.reason} if isinstance(error, NotAuthorised) else {}
     if as_json:
-        print(json.dumps({"error": error.code, "message": str(error)}))
-    err.print(f"[red]✗[/red] {error}", markup=True) if "[" not in str(error) else err.print(f"✗ {error}", markup=False)
+        print(json.dumps({"error": error.code, "message": str(error), **reason}))
+    said = f"{error} Reason: {error.reason}." if isinstance(error, NotAuthorised) else str(error)
+    err.print(f"[red]✗[/red] {said}", markup=True) if "[" not in said else err.print(f"✗ {said}", markup=False)
     raise typer.Exit(error.exit_code)
 
 
@@ -150,8 +158,10 @@ def load_deployment(path: Path) -> Deployment:
     """Deployment facts from a file."""
     try:
         return read_deployment(path.read_text())
-    except OSError:
+    except FileNotFoundError:
         raise InvalidInput(f"There are no deployment facts at {path}. Run `volens deploy`, or name the file.") from None
+    except (OSError, UnicodeDecodeError):
+        raise InvalidInput(f"{path} cannot be read as deployment facts.") from None
 
 
 def connect(url: str) -> Client:

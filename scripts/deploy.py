@@ -51,8 +51,7 @@ def deploy(rpc_url: str, secret: bytes, owner: Address, progress: Progress = lam
         LedgerUnavailable: the node does not answer. WrongChain: an address holds other code than ours.
     """
     node = Node(rpc_url)
-    chain_id = int(node.request("eth_chainId"), 16)
-    genesis = hash32(node.request("eth_getBlockByNumber", "0x0", False)["hash"])
+    chain_id, genesis = _identity(node)
     payer = _Payer(node, secret, chain_id)
     _ensure_proxy(node, payer)
     places: dict[str, Address] = {}
@@ -77,14 +76,20 @@ def check_chain(rpc_url: str, deployment: Deployment) -> None:
     Raises:
         WrongChain: it is on another.
     """
-    node = Node(rpc_url)
-    chain_id = int(node.request("eth_chainId"), 16)
-    genesis = node.request("eth_getBlockByNumber", "0x0", False)["hash"]
-    if (chain_id, genesis) != (deployment.chain_id, deployment.genesis):
+    if _identity(Node(rpc_url)) != (deployment.chain_id, deployment.genesis):
         raise WrongChain(
-            "The state is that of another chain than the node's. "
-            "Use the node it was made with, or another state folder."
+            "The node is on another chain than the deployment facts. "
+            "Use the node they were made with, or another state folder."
         )
+
+
+def _identity(node: Node) -> tuple[int, Hash]:
+    """Chain id and genesis hash."""
+    try:
+        genesis = node.request("eth_getBlockByNumber", "0x0", False)
+        return int(node.request("eth_chainId"), 16), hash32(genesis["hash"])
+    except (TypeError, ValueError, KeyError, InvalidInput):
+        raise LedgerUnavailable(f"What answers at {node.url} is not an Ethereum node.") from None
 
 
 def write(deployment: Deployment, path: Path) -> None:

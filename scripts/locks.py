@@ -52,7 +52,7 @@ def problems() -> list[str]:
         if "resolved" in entry:
             found.append(f"package-lock.json names a download address for {path}.")
         # Native packages of other systems must be named, or npm refuses the lock; they are never installed here.
-        elsewhere = entry.get("optional") and ("linux" not in entry["os"] or "x64" not in entry["cpu"])
+        elsewhere = "linux" not in entry.get("os", ["linux"]) or "x64" not in entry.get("cpu", ["x64"])
         if path and "integrity" not in entry and not elsewhere:
             found.append(f"package-lock.json has no integrity for {path}.")
     return found

@@ -10,7 +10,7 @@ from ledger.errors import InvalidInput, Refused
 from ledger.model import Address, Hash
 from ledger.ports import Call
 from ledger.state import ROLES
-from scripts.deploy import await_receipt
+from scripts.deploy import await_receipt, check_chain
 
 Transfer = tuple[Address, int]
 """To whom, and how much wei."""
@@ -21,7 +21,9 @@ def transact(rpc_url: str, deployment: Deployment, secret: bytes, *steps: Call |
 
     Raises:
         Refused: a contract refuses a call; neither it nor what follows was sent.
+        WrongChain: the node is on another chain; nothing was sent.
     """
+    check_chain(rpc_url, deployment)
     node = Node(rpc_url)
     sender = Web3Sender(node, deployment, secret)
     sent = []

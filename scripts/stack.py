@@ -13,7 +13,7 @@ import uvicorn
 
 from api.app import build, create_app, read_deployment
 from api.services import Services
-from api.settings import Settings, read_key
+from api.settings import Settings, read_key, read_settings
 from ledger.adapters.chain import Node
 from ledger.deployment import Deployment
 from ledger.errors import InvalidInput, VolensError
@@ -47,10 +47,11 @@ def listen(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         bound.close()
+        why = error.strerror if isinstance(error, OSError) else "ports go from 0 to 65535"
         raise InvalidInput(
-            f"Port {port} on {host} cannot be used: {error.strerror}. Stop what uses it, or choose another with --port."
+            f"Port {port} on {host} cannot be used: {why}. Stop what uses it, or choose another with --port."
         ) from None
     return bound
 
@@ -106,7 +107,7 @@ class Stack:
                 saved = state / "anvil.json" if chain == "anvil" else None
                 devnet = Devnet.start(chain, port=node_port, state=saved, block_time=block_time, log=state / "node.log")
                 progress(f"{chain} at {devnet.rpc_url}")
-            settings = Settings(
+            settings = read_settings(
                 state_dir=state,
                 rpc_url=devnet.rpc_url if devnet else rpc_url,
                 host=host,

@@ -62,6 +62,8 @@ class Node:
             answer = self._provider.make_request(RPCEndpoint(method), list(params))
         except (OSError, ValueError, Web3Exception) as error:
             raise LedgerUnavailable(f"The Ethereum node does not answer ({type(error).__name__}).") from error
+        if not isinstance(answer, dict):
+            raise LedgerUnavailable("What answers is not an Ethereum node.")
         if "error" in answer:
             # A node's message may quote what we sent; its code says enough to a person and less to a log.
             error_code = answer["error"].get("code") if isinstance(answer["error"], dict) else "?"

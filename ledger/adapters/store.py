@@ -11,6 +11,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, RowMapping, Table, create_engine, delete, event, func, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
 
 from ledger.adapters import tables as t
 from ledger.documents import Form, Profile, Terms, document_hash
@@ -40,7 +41,8 @@ def open_engine(url: str) -> Engine:
     """A database engine whose transactions are durable when they commit and never interleave their writes."""
     if not url.startswith("sqlite"):
         return create_engine(url, isolation_level="SERIALIZABLE", pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+    pool = StaticPool if url == "sqlite://" else None  # what is in memory lives as long as its one connection
+    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False}, poolclass=pool)
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: Any, _: Any) -> None:

@@ -69,7 +69,7 @@ class Index:
         self._snapshot: Snapshot | None = None
         with store.begin() as tx:
             self._pin(tx)
-            self._state = self._replay(tx)
+        self._state = LedgerState.empty(deployment.chain_id, deployment.addresses)  # see `_refresh`
 
     def _pin(self, tx: Transaction) -> None:
         """Refuse a store that belongs to another ledger."""
@@ -116,20 +116,24 @@ class Index:
         What was relayed in them is sent again, and what was withdrawn in them stays on the deny list.
 
         Returns:
-            How many blocks were lost; 0 when the chain is where it was.
+            How many blocks are missing; 0 when the chain is where it was, or further.
+
+        Raises:
+            WrongChain: it is another chain, not what is left of ours.
         """
-        with self._lock, self._store.begin() as tx:
+        with self._lock:
+            self.check_chain()
             head = self._chain.head()
-            highest = tx.fact("highest") or 0
-            if head.number >= highest:
-                return 0
-            common = self._common(tx, head)
-            tx.drop_blocks_above(common)
-            tx.reopen_relays_above(common)
-            tx.set_fact("highest", head.number)
-            self._state = self._replay(tx)
+            with self._store.begin() as tx:
+                highest, known = tx.fact("highest") or 0, tx.blocks()
+            if head.number < highest:
+                common = self._common(known, head)
+                with self._store.begin() as tx:
+                    tx.drop_blocks_above(common)
+                    tx.reopen_relays_above(common)
+                    tx.set_fact("highest", head.number)
             self._snapshot = self._closed = None
-            return int(highest - head.number)
+            return max(int(highest - head.number), 0)
 
     @contextmanager
     def at_head(self) -> Iterator[Snapshot]:
@@ -163,55 +167,75 @@ class Index:
         head = self._chain.head()
         if self._snapshot is not None and self._snapshot.head.hash == head.hash:
             return self._snapshot
+        # Whatever happens from here on, what was said of the old head may no longer be in memory.
+        trusted, self._snapshot = self._snapshot is not None, None
         for attempt in range(PROOF_TRIES):
-            try:
-                with self._store.begin() as tx:
-                    self._catch_up(tx, head)
-                    self._verify_heads(head)
-                    tx.set_fact("highest", head.number)
-                break
-            except (InvalidProof, LedgerUnavailable) as error:
-                # The unit of work is undone; the state in memory must be as well.
+            if not trusted:
                 with self._store.begin() as tx:
                     self._state = self._replay(tx)
+            trusted = False
+            try:
+                self._catch_up(head)
+                confirmed = self._confirmed(head)
+                break
+            except (InvalidProof, LedgerUnavailable) as error:
                 if attempt == PROOF_TRIES - 1:
                     raise LedgerUnavailable("What the Ethereum node says of its logs cannot be proven.") from error
                 head = self._chain.head()
-        self._snapshot = Snapshot(head, self._confirmed(head), self._state)
+        self._snapshot = Snapshot(head, confirmed, self._state)
         return self._snapshot
 
-    def _catch_up(self, tx: Transaction, head: Header) -> None:
-        highest = tx.fact("highest")
+    def _catch_up(self, head: Header) -> None:
+        """Read what is new, verify it, then store it.
+
+        The store is not held while the node is asked: it must be free to take a revocation, however slow the node is.
+        """
+        with self._store.begin() as tx:
+            highest, known = tx.fact("highest"), tx.blocks()
         if highest is not None and head.number < highest:
             raise self._close(
                 f"The chain went back from block {highest} to {head.number}: it was reset or restored. "
                 "An operator must look at it (`volens up --accept-loss`)."
             )
-        known = tx.blocks()
-        common = self._common(tx, head)
+        common = self._common(known, head)
         if known and common < known[-1][0]:
             _log.warning("reorganisation: back to block %d", common)
-            tx.drop_blocks_above(common)
-            tx.reopen_relays_above(common)
-            self._state = self._replay(tx)
-        first = max(common + 1, self._deployment.first_block)
+            with self._store.begin() as tx:
+                tx.drop_blocks_above(common)
+                tx.reopen_relays_above(common)
+                self._state = self._replay(tx)
+        read = []
+        for headers, logged in self._read(max(common + 1, self._deployment.first_block), head):
+            for entry in logged:
+                self._state.apply(entry.event)
+            read.append((headers, logged))
+        self._verify_heads(head)
+        with self._store.begin() as tx:
+            for headers, logged in read:
+                tx.add_blocks(headers, logged)
+                for entry in logged:
+                    _remember_withdrawal(tx, entry.event)
+            tx.forget_blocks_below(head.number - self._limit)
+            tx.set_fact("highest", head.number)
+
+    def _read(self, first: int, head: Header) -> Iterator[tuple[Sequence[Header], Sequence[Logged]]]:
+        """Blocks from a height to the head with their logs; of those that cannot be replaced any more only the logs."""
         last_full = head.number - self._limit
         for start in range(first, last_full, STEP):
-            self._take(tx, (), self._chain.events_between(start, min(start + STEP, last_full) - 1))
+            end = min(start + STEP, last_full)
+            yield (), _in_order(self._chain.events_between(start, end - 1), range(start, end))
             if self._progress:
-                self._progress(min(start + STEP, last_full) - first, head.number - first + 1)
+                self._progress(end - first, head.number - first + 1)
         parent: Header | None = None
         for number in range(max(first, last_full, 0), head.number + 1):
             header = head if number == head.number else self._chain.header(number)
             if parent is not None and header.parent_hash != parent.hash:
                 raise LedgerUnavailable("The chain was reorganised while it was read.")
-            self._take(tx, (header,), self._chain.events(header.hash))
+            yield (header,), _in_order(self._chain.events(header.hash), range(number, number + 1))
             parent = header
-        tx.forget_blocks_below(head.number - self._limit)
 
-    def _common(self, tx: Transaction, head: Header) -> int:
+    def _common(self, known: Sequence[tuple[int, Hash]], head: Header) -> int:
         """The newest block that we and the node both have."""
-        known = tx.blocks()
         if not known:
             return self._deployment.first_block - 1
         for number, block in reversed(known):
@@ -220,12 +244,6 @@ class Index:
         if known[0][0] <= self._deployment.first_block:
             return self._deployment.first_block - 1
         raise self._close(f"More than {self._limit} blocks were replaced. An operator must look at it.")
-
-    def _take(self, tx: Transaction, headers: Sequence[Header], logged: Sequence[Logged]) -> None:
-        tx.add_blocks(headers, logged)
-        for entry in logged:
-            self._state.apply(entry.event)
-            _remember_withdrawal(tx, entry.event)
 
     def prove(self, head: Header, slots: Sequence[Slot]) -> dict[str, Proven]:
         """Prove slots at a block, with the code of their contracts.
@@ -286,6 +304,14 @@ def require_fresh(moment: Moment) -> None:
             f"The newest block is {moment.wall - moment.timestamp} seconds old; no answer is given beyond "
             f"{moment.max_age}. Try again."
         )
+
+
+def _in_order(logged: Sequence[Logged], blocks: range) -> Sequence[Logged]:
+    """Logs as they will be stored and replayed: each once, in order, in the blocks that were asked for."""
+    places = [(entry.block_number, entry.log_index) for entry in logged]
+    if places != sorted(set(places)) or any(number not in blocks for number, _ in places):
+        raise LedgerUnavailable("The Ethereum node answered with logs that are out of place.")
+    return logged
 
 
 def _remember_withdrawal(tx: Transaction, event: LedgerEvent) -> None:

@@ -18,7 +18,10 @@ from ledger.errors import (
     InvalidMessage,
     LedgerUnavailable,
     NotFound,
+    Unavailable,
     UnknownCode,
+    Untrusted,
+    VolensError,
 )
 from ledger.model import (
     ANY_ITEM,
@@ -30,6 +33,7 @@ from ledger.model import (
     Consent,
     Delegation,
     Grant,
+    Message,
     Revocation,
     RevokeAll,
     Suspension,
@@ -204,15 +208,29 @@ class Relays:
         """Take every open relay one step further; returns how many are still open.
 
         Raises:
-            LedgerUnavailable: the chain is out of reach; everything stays stored and is tried again.
+            Unavailable, Untrusted: a step was not taken; everything stays stored and is tried again.
         """
         with self._store.begin() as tx:
             waiting = tx.open_relays()
-        head = self._chain.head().number if waiting else 0
+        head = self._seen() if waiting else 0
         still_open = 0
+        failure: VolensError | None = None
         for relay in waiting:
-            still_open += self._advance(relay, head)
+            try:
+                still_open += self._advance(relay, head)
+            except (Unavailable, Untrusted) as error:
+                failure = error  # one that does not get through must not hold up those behind it
+        if failure is not None:
+            raise failure
         return still_open
+
+    def _seen(self) -> int:
+        """The newest block the index has seen. Only what it has seen is final: it will notice if that is replaced."""
+        try:
+            with self._index.at_head() as snapshot:
+                return snapshot.head.number
+        except (Unavailable, Untrusted):
+            return 0  # sending goes on: a withdrawal belongs on the chain also while nothing is released
 
     def _advance(self, relay: Relay, head: int) -> bool:
         """One step for one relay; whether it is still open."""
@@ -232,14 +250,29 @@ class Relays:
         message = relay.message
         call = call_of(message, relay.signer, relay.signature)  # type: ignore[arg-type]
         if problem := self._sender.simulate(call):
-            done = problem == "AlreadyGranted"
-            self._update(relay, status="final" if done else "failed", problem=None if done else problem)
+            if problem == "TooFarAhead":
+                return True  # the newest block is behind our clock; it will not stay there
+            if problem == "AlreadyGranted" and (block := self._all_granted_by(message)):
+                self._update(relay, status="final", block_number=block)
+                return False
+            self._update(relay, status="failed", problem=problem)
             _log.warning("relay %s: %s", relay.id, problem)
             return False
         transaction, raw = self._sender.prepare(call)
         self._update(relay, status="sent", transaction=transaction, raw=raw)  # stored before sent
         self._sender.send(raw)
         return True
+
+    def _all_granted_by(self, message: Message) -> int | None:
+        """The block by which everything in a consent was recorded, in whatever way; None while something is not.
+
+        The contract says AlreadyGranted as soon as one grant is.
+        """
+        with self._index.at_head() as snapshot:
+            everything = isinstance(message, Consent) and all(
+                snapshot.state.entry(message.subject, struct_hash(grant)).granted_at for grant in message.grants
+            )
+            return snapshot.head.number if everything else None
 
     def _resend(self, relay: Relay) -> bool:
         """The transaction is not in a block: hand it over again, or replace it when its nonce was used up."""

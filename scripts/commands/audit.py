@@ -37,7 +37,7 @@ def replay(
     from scripts.audit import replay_chain
 
     facts = load_deployment(deployment)
-    with Progress(console=err, transient=True, disable=as_json) as bar:
+    with Progress(console=err, transient=True, disable=as_json or not err.is_terminal) as bar:
         task = bar.add_task("blocks", total=None)
         found = replay_chain(rpc_url, facts, lambda done, total: bar.update(task, completed=done, total=total))
     stated = Client(url).get("/v1/ledger") if url else None
@@ -67,6 +67,20 @@ def replay(
         raise InvalidProof("The events do not add up to the contracts' heads: the node withholds or forges logs.")
     if agrees is False:
         raise InvalidProof("The service holds another state than the chain.")
+
+
+@command(app)
+def block(
+    number: Annotated[int, typer.Argument(min=0, help="The number of the block.")],
+    rpc_url: RpcUrl = DEFAULT_RPC,
+    deployment: Facts = DEFAULT_FACTS,
+    as_json: Json = False,
+) -> None:
+    """Ask your own node for the hash of a block: what to trust when a bundle names that block."""
+    from ledger.adapters.chain import Node, Web3Chain
+
+    found = Web3Chain(Node(rpc_url), load_deployment(deployment)).header(number)
+    show({"block": found.number, "hash": found.hash}, as_json, lambda: out.print(found.hash))
 
 
 @command(app, "verify-bundle")
@@ -101,6 +115,6 @@ def verify_bundle(
         out.print(f"recipient  {found.question.recipient}")
         out.print(f"record     {found.question.record}")
         if found.grant:
-            out.print(f"consent    “{found.grant.summary}”", markup=False)
+            out.print(f"consent    {found.grant.summary}", markup=False)
 
     show(value, as_json, human)

@@ -106,12 +106,28 @@ def publish(
     passphrase_file: PassphraseFile = None,
     as_json: Json = False,
 ) -> None:
-    """Publish the terms of channels and a consent form that names them."""
+    """Publish the terms of channels and a consent form that names them. The key's account pays for it."""
+    from ledger.adapters.chain import Node
+    from ledger.documents import TEMPLATES
+    from ledger.errors import InvalidInput, LedgerUnavailable, UnknownCode
+    from ledger.vocabulary import CHANNELS
+    from ledger.vocabulary import channel as known_channel
     from scripts import parties
 
+    written = [code for code in CHANNELS if f"terms-{code.replace(':', '-')}" in TEMPLATES]
+    for code in channel:
+        if known_channel(code).code not in written:
+            raise UnknownCode(f"No terms are written for {code} yet; there are some for {', '.join(written)}.")
     keys = load_keys(key, passphrase_file)
     secret = keys.secret.reveal()
-    form = parties.publish(rpc_url, load_deployment(deployment), secret, keys.address, channel, connect(url))
+    try:
+        form = parties.publish(rpc_url, load_deployment(deployment), secret, keys.address, channel, connect(url))
+    except LedgerUnavailable:
+        if int(Node(rpc_url).request("eth_getBalance", keys.address, "latest"), 16):
+            raise
+        raise InvalidInput(
+            f"The account {keys.address} has no ether to publish with. `volens party register --fund 1` gives it some."
+        ) from None
 
     def human() -> None:
         out.print(f"form {form.hash}")

@@ -56,7 +56,7 @@ def seal(
 
     def human() -> None:
         rows = [(report["name"], entry["action"], entry["what"]) for report in reports for entry in report["removed"]]
-        table(("file", "", "what"), rows)
+        table(("file", "done", "what"), rows)
         for report in reports:
             for warning in report["warnings"]:
                 out.print(f"! {report['name']}: {warning}", markup=False)
@@ -97,22 +97,25 @@ def offer(
 ) -> None:
     """Offer a consent to the record's patient; give her the code by a private way."""
     from client.institution import Institution
-    from ledger.errors import InvalidFile
+    from ledger.errors import InvalidFile, InvalidMessage
     from ledger.model import hash32
     from ledger.vocabulary import channel, purpose
 
     try:
         proposals = json.loads(grants.read_text())
-        known = [(p.get("purposes", ()), p.get("channels", ())) for p in proposals]
     except OSError as error:
         raise InvalidFile(f"{grants} cannot be read: {error.strerror}.") from None
-    except (ValueError, AttributeError, TypeError):
-        raise InvalidFile(f"{grants} must hold a JSON list of grants.") from None
-    for purposes, channels in known:
-        for code in purposes:
-            purpose(code)
-        for code in channels:
-            channel(code)
+    except ValueError:
+        proposals = None
+    if not isinstance(proposals, list) or not proposals or not all(isinstance(entry, dict) for entry in proposals):
+        raise InvalidFile(f"{grants} must hold a JSON list of grants.")
+    for entry in proposals:
+        for field, known in (("purposes", purpose), ("channels", channel)):
+            codes = entry.get(field, [])
+            if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
+                raise InvalidMessage(field, "must be a list of codes")
+            for code in codes:
+                known(code)
     institution = Institution(connect(url), load_keys(key, passphrase_file))
     name = hash32(record.lower(), "record")
     drafts = [institution.draft(name, hash32(form.lower(), "form"), proposal) for proposal in proposals]
@@ -120,7 +123,7 @@ def offer(
 
     def human() -> None:
         for draft in drafts:
-            out.print(f"“{draft.summary}”", markup=False)
+            out.print(f"  • {draft.summary}", markup=False)
         out.print(f"offer {token}")
 
     show({"offer": token, "summaries": [draft.summary for draft in drafts]}, as_json, human)

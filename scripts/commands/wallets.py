@@ -122,7 +122,7 @@ def grant(
     only: Annotated[list[int] | None, typer.Option(help="Number of a sentence to agree to; may be repeated.")] = None,
     wallet: Folder = DEFAULT_FOLDER,
     url: Url = DEFAULT_URL,
-    wait: Annotated[bool, typer.Option(help="Wait until it is recorded.")] = True,
+    wait: Annotated[bool, typer.Option(help="Wait until it counts: recorded, and confirmed by later blocks.")] = True,
     yes: Yes = False,
     passphrase_file: PassphraseFile = None,
     as_json: Json = False,
@@ -139,7 +139,8 @@ def grant(
         _print_offer(opened)
     _confirm(f"Agree to {', '.join(str(number + 1) for number in chosen)}?", yes)
     relay = patient.agree(opened, chosen)
-    _report(url, [relay], wait, as_json, [_name(opened.grants[number]) for number in chosen])
+    names = [_name(opened.grants[number]) for number in chosen]
+    _report(url, [relay], ("final",) if wait else (), as_json, names)
 
 
 @command(app)
@@ -160,6 +161,8 @@ def revoke(
     if bool(grants) == everything:
         raise InvalidInput("Name the consents to take back, or give --all. `volens wallet show` lists them.")
     patient = _patient(wallet, passphrase_file, url)
+    if everything and not patient.book.cases:
+        raise InvalidInput("This wallet knows no case, so there is nothing it could take back.")
     if everything:
         _confirm("Take back everything?", yes)
         relays = [patient.revoke_all(case) for case in patient.book.cases]
@@ -167,21 +170,21 @@ def revoke(
         names = [grant_name(text) for text in grants or ()]
         if not as_json:
             for name in names:
-                out.print(f"“{patient.book.grant(name)[1].summary}”", markup=False)
+                out.print(f"  • {patient.book.grant(name)[1].summary}", markup=False)
         _confirm("Take this back?", yes)
         relays = patient.revoke(names)
     if not as_json:
         out.print("From now on every question is answered with no.")
-    _report(url, relays, wait, as_json, grants or [])
+    _report(url, relays, ("recorded", "final") if wait else (), as_json, grants or [])
 
 
-def _report(url: str, relays: list[str], wait: bool, as_json: bool, names: list[str]) -> None:
+def _report(url: str, relays: list[str], until: tuple[str, ...], as_json: bool, names: list[str]) -> None:
     client = connect(url)
     statuses = []
     for relay in relays:
-        if wait and not as_json:
+        if until and not as_json:
             err.print("waiting for the block …")
-        statuses.append(client.wait_for(relay) if wait else client.get(f"/v1/relays/{relay}"))
+        statuses.append(client.wait_for(relay, until) if until else client.get(f"/v1/relays/{relay}"))
 
     def human() -> None:
         for status in statuses:
