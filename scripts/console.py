@@ -9,7 +9,7 @@ from errno import EPIPE
 from functools import wraps
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -18,8 +18,9 @@ from rich.table import Table
 from client.http import Client, read_deployment
 from ledger.deployment import Deployment
 from ledger.errors import InvalidFile, InvalidInput, NotAuthorised, VolensError
-from wallet.keys import PartyKeys
-from wallet.keystore import unlock
+
+if TYPE_CHECKING:
+    from wallet.keys import PartyKeys
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -136,12 +137,15 @@ def passphrase(file: Path | None, confirm: bool = False) -> str:
     return str(typer.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True))
 
 
-def load_keys(path: Path, file: Path | None) -> PartyKeys:
+def load_keys(path: Path, file: Path | None) -> "PartyKeys":
     """A party's keys from its keystore.
 
     Raises:
         InvalidInput, InvalidFile, Refused: not there, not a party's keystore, or a wrong passphrase.
     """
+    from wallet.keys import PartyKeys
+    from wallet.keystore import unlock
+
     try:
         keystore = json.loads(path.read_text())
     except FileNotFoundError:
