@@ -28,7 +28,8 @@ _MESSAGE = re.compile(
     rf"(?:\nExpiration Time: (?P<expiration>{_TIME}))?"
     rf"(?:\nNot Before: (?P<not_before>{_TIME}))?"
     r"(?:\nRequest ID: (?P<request_id>[!-~]{0,255}))?"
-    r"(?:\nResources:(?P<resources>(?:\n- [!-~]{1,4096})*))?"
+    r"(?:\nResources:(?P<resources>(?:\n- [!-~]{1,4096})*))?",
+    re.ASCII,  # the digits of other scripts are no digits
 )
 
 
@@ -52,7 +53,7 @@ class SignIn:
             f"{self.domain} wants you to sign in with your Ethereum account:",
             self.address,
             "",
-            self.statement,
+            *([self.statement] if self.statement else []),
             "",
             f"URI: {self.uri}",
             "Version: 1",

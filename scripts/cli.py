@@ -101,7 +101,7 @@ def demo(
     show(
         {"steps": steps, "seconds": round(total, 1)},
         as_json,
-        lambda: out.print(f"\n[bold green]Everything came out as stated[/bold green] ({total:.0f} s)."),
+        lambda: out.print(f"\nEverything came out as stated ({total:.0f} s).", style="bold green"),
     )
 
 
@@ -114,7 +114,7 @@ def samples(
     from scripts.samples import write_samples
 
     paths = [str(path) for path in write_samples(folder)]
-    show(paths, as_json, lambda: out.print("\n".join(paths), markup=False))
+    show(paths, as_json, lambda: out.print("\n".join(paths)))
 
 
 recipients.add_to(app)

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from contextvars import ContextVar
 from errno import EPIPE
 from functools import wraps
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from client.http import Client, read_deployment
 from ledger.deployment import Deployment
@@ -22,8 +24,9 @@ from ledger.errors import InvalidFile, InvalidInput, NotAuthorised, VolensError
 if TYPE_CHECKING:
     from wallet.keys import PartyKeys
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# Without markup: names, titles and paths are printed as they are, whatever brackets they have.
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Url = Annotated[str, typer.Option("--url", envvar="VOLENS_URL", help="The service.")]
@@ -46,6 +49,7 @@ Field = Annotated[
 
 F = TypeVar("F", bound=Callable[..., Any])
 _field: ContextVar[str] = ContextVar("field", default="")
+_ending: ContextVar[ExitStack] = ContextVar("ending")
 
 
 def command(app: typer.Typer, name: str | None = None) -> Callable[[F], F]:
@@ -61,7 +65,9 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[F], F]:
                 _field.set(field)
                 options["as_json"] = True
             try:
-                return function(*arguments, **options)
+                with ExitStack() as stack:
+                    _ending.set(stack)
+                    return function(*arguments, **options)
             except VolensError as error:
                 fail(error, options.get("as_json", False) and not field)
             except OSError as error:
@@ -88,8 +94,10 @@ def fail(error: VolensError, as_json: bool) -> None:
     reason = {"reason": error.reason} if isinstance(error, NotAuthorised) else {}
     if as_json:
         print(json.dumps({"error": error.code, "message": str(error), **reason}))
-    said = f"{error} Reason: {error.reason}." if isinstance(error, NotAuthorised) else str(error)
-    err.print(f"[red]✗[/red] {said}", markup=True) if "[" not in said else err.print(f"✗ {said}", markup=False)
+    said = str(error) if str(error).endswith((".", "?", "!")) else f"{error}."
+    if isinstance(error, NotAuthorised):
+        said = f"{said} Reason: {error.reason}."
+    err.print(Text.assemble(("✗", "red"), f" {said}"))
     raise typer.Exit(error.exit_code)
 
 
@@ -121,7 +129,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | No
         return
     drawn = Table(*columns, title=title, title_justify="left")
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*(Text(cell) for cell in row))
     out.print(drawn)
 
 
@@ -169,6 +177,11 @@ def load_deployment(path: Path) -> Deployment:
 
 
 def connect(url: str) -> Client:
-    """A connection to a service, pinned to the facts in VOLENS_DEPLOYMENT_FILE if that is set."""
+    """A connection to a service, pinned to the facts in VOLENS_DEPLOYMENT_FILE if that is set.
+
+    It is closed when the command ends.
+    """
     pinned = os.environ.get("VOLENS_DEPLOYMENT_FILE")
-    return Client(url, load_deployment(Path(pinned)) if pinned else None)
+    client = Client(url, load_deployment(Path(pinned)) if pinned else None)
+    _ending.get().callback(client.close)
+    return client

@@ -12,12 +12,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from client.http import Client
 from client.institution import Institution, report_json
@@ -58,6 +59,7 @@ class Cast:
 
     folder: Path
     stack: Stack
+    ending: ExitStack
     keys: dict[str, PartyKeys]
     form: Hash = ZERO_HASH
     record: Hash = ZERO_HASH
@@ -65,8 +67,8 @@ class Cast:
     decision: str = ""
 
     def client(self) -> Client:
-        """A new connection to the service."""
-        return Client(self.stack.url, self.stack.deployment)
+        """A new connection to the service, closed at the end."""
+        return self.ending.enter_context(Client(self.stack.url, self.stack.deployment))
 
     def institution(self) -> Institution:
         """The hospital."""
@@ -88,19 +90,21 @@ class Narrator:
     def step(self, title: str) -> Iterator[None]:
         """One numbered step."""
         number = len(self.steps) + 1
-        self.console.print(f"[bold]{number}. {title}[/bold]")
+        self.console.print(Text(f"{number}. {title}", "bold"))
         started = time.monotonic()
         lines: list[str] = []
         self.steps.append({"step": number, "title": title, "happened": lines, "seconds": 0.0})
         yield
         seconds = time.monotonic() - started
         self.steps[-1]["seconds"] = round(seconds, 2)
-        self.console.print(f"   [dim]{seconds:.1f} s[/dim]")
+        self.console.print(Text(f"   {seconds:.1f} s", "dim"))
 
     def say(self, line: str) -> None:
         """Something that happened."""
         self.steps[-1]["happened"].append(line)
-        self.console.print(f"   {line}", highlight=False)
+        shown = Text(f"   {line}")
+        shown.highlight_words(["✓"], "green")
+        self.console.print(shown)
 
     def expect(self, line: str, found: object, wanted: object) -> None:
         """Something that had to happen.
@@ -110,14 +114,14 @@ class Narrator:
         """
         if found != wanted:
             raise Unexpected(f"{line}: expected {wanted}, found {found}.")
-        self.say(f"[green]✓[/green] {line}: {found}")
+        self.say(f"✓ {line}: {found}")
 
     def refused(self, line: str, act: Callable[[], object], kind: type[VolensError]) -> None:
         """Something that had to be refused."""
         try:
             act()
         except kind as error:
-            self.say(f"[green]✓[/green] {line}: refused. {error}")
+            self.say(f"✓ {line}: refused. {error}")
             return
         raise Unexpected(f"{line}: was not refused.")
 
@@ -137,11 +141,13 @@ def run(console: Console, chain: Kind = "anvil", keep: Path | None = None) -> li
     """
     tell = Narrator(console)
     folder = keep or Path(tempfile.mkdtemp(prefix="volens-demo-"))
-    stack: Stack | None = None
-    try:
+    with ExitStack() as ending:
+        if keep is None:
+            ending.callback(shutil.rmtree, folder, ignore_errors=True)
         with tell.step("Start a devnet, deploy the contracts, list the parties, publish a consent form"):
-            stack = Stack.start(folder / "state", chain=chain, port=0, progress=tell.say).serve_in_background()
-            cast = Cast(folder, stack, {name: PartyKeys.new() for name in (*PARTIES, "stranger")})
+            stack = ending.enter_context(Stack.start(folder / "state", chain=chain, port=0, progress=tell.say))
+            stack.serve_in_background()
+            cast = Cast(folder, stack, ending, {name: PartyKeys.new() for name in (*PARTIES, "stranger")})
             _introduce(cast, tell)
         with tell.step("The hospital strips and seals a narrative, a CT slice and a photograph"):
             _seal(cast, tell)
@@ -159,11 +165,6 @@ def run(console: Console, chain: Kind = "anvil", keep: Path | None = None) -> li
             _accesses(patient, tell)
         with tell.step("An auditor replays the chain and checks the evidence offline"):
             _audit(cast, tell)
-    finally:
-        if stack is not None:
-            stack.stop()
-        if keep is None:
-            shutil.rmtree(folder, ignore_errors=True)
     return tell.steps
 
 

@@ -7,13 +7,17 @@ from typing import Any
 from ledger.bundles import decision_json, question_json
 from ledger.decisions import Decision, Denials, Moment, Question, Reason, decide, deny, party_to
 from ledger.deployment import Deployment
-from ledger.errors import Unavailable, Untrusted
-from ledger.model import ZERO_HASH, Address, Hash
+from ledger.documents import canonical
+from ledger.errors import InvalidMessage, Unavailable, Untrusted
+from ledger.model import ZERO_HASH, Address, Hash, code
 from ledger.ports import Store, Transaction
 from ledger.services import access_log
 from ledger.services.evidence import Openings, denials, gather
 from ledger.services.index import Index, Snapshot
 from ledger.typed_data import struct_hash
+
+MAX_QUESTION = 64 * 1024
+"""Bytes of the largest question: every item of the largest record with its digest."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,11 @@ class Questions:
         The answer is durable in the access log before it is returned. An asker who is not party to a grant of the
         record reads `no_consent` whatever the true reason is, so that nobody learns which records exist; the
         subject reads the true reason in her log.
+
+        Raises:
+            InvalidInput: it could not be written down; whether the record exists was not looked at.
         """
+        _require_writable(question)
         identifier = access_log.new_id("dec")
         try:
             with self._index.at_head() as snapshot, self._store.begin() as tx:
@@ -72,6 +80,15 @@ class Questions:
         access_log.note(tx, "decision", identifier, asker, question, items, decision, openings.record is not None)
         tx.add_decision(identifier, remember(asker, question, decision, party, snapshot, denied))
         return Answer(identifier, told)
+
+
+def _require_writable(question: Question) -> None:
+    """Refuse what the access log or a bundle could not hold, before it can tell a known record from an unknown one."""
+    for name, value in (("purpose", question.purpose), ("channel", question.channel)):
+        if value:
+            code(value, name)
+    if len(canonical(question_json(question))) > MAX_QUESTION:
+        raise InvalidMessage("question", f"must not be larger than {MAX_QUESTION} bytes")
 
 
 def _holders(openings: Openings) -> tuple[Address, ...]:

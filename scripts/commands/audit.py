@@ -12,6 +12,7 @@ from scripts.console import (
     Json,
     RpcUrl,
     command,
+    connect,
     err,
     load_deployment,
     out,
@@ -32,7 +33,6 @@ def replay(
     """Replay every event from the chain alone and compare heads (and a service's digest)."""
     from rich.progress import Progress
 
-    from client.http import Client
     from ledger.errors import InvalidProof
     from scripts.audit import replay_chain
 
@@ -40,7 +40,7 @@ def replay(
     with Progress(console=err, transient=True, disable=as_json or not err.is_terminal) as bar:
         task = bar.add_task("blocks", total=None)
         found = replay_chain(rpc_url, facts, lambda done, total: bar.update(task, completed=done, total=total))
-    stated = Client(url).get("/v1/ledger") if url else None
+    stated = connect(url).get("/v1/ledger") if url else None
     agrees = None if stated is None else stated["digest"] == found.digest
     value = {
         "block": found.block,
@@ -110,11 +110,11 @@ def verify_bundle(
     }
 
     def human() -> None:
-        out.print(f"[green]✓[/green] The evidence holds as of block {found.decision.moment.number}.")
+        out.print(f"✓ The evidence holds as of block {found.decision.moment.number}.", style="green")
         out.print(f"decision   {'permit' if found.decision.permitted else 'deny'} ({found.decision.reason})")
         out.print(f"recipient  {found.question.recipient}")
         out.print(f"record     {found.question.record}")
         if found.grant:
-            out.print(f"consent    {found.grant.summary}", markup=False)
+            out.print(f"consent    {found.grant.summary}")
 
     show(value, as_json, human)

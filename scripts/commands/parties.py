@@ -77,7 +77,7 @@ def register(
     stipend = ((party, int(fund * 10**18)),) if fund else ()
     parties.transact(rpc_url, facts, secret, parties.registration(party, role, profile), *stipend)
     value = {"address": party, "name": name, "roles": role}
-    show(value, as_json, lambda: out.print(f"listed “{name}” ({party}) as {', '.join(role)}", markup=False))
+    show(value, as_json, lambda: out.print(f"listed “{name}” ({party}) as {', '.join(role)}"))
 
 
 @command(app, "list")
@@ -132,6 +132,6 @@ def publish(
     def human() -> None:
         out.print(f"form {form.hash}")
         for statement in form.statements:
-            out.print(f"  • {statement.text['en']}", markup=False)
+            out.print(f"  • {statement.text['en']}")
 
     show({"form": form.hash, "channels": list(form.channels)}, as_json, human)

@@ -32,6 +32,8 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Ask whether a use is authorised right now. Exit code 0: yes; 3: no."""
+    from rich.text import Text
+
     from client.recipient import Recipient
     from ledger.errors import InvalidFile, NotAuthorised
     from ledger.model import hash32
@@ -59,7 +61,8 @@ def verify(
     }
 
     def human() -> None:
-        out.print("[green]✓ yes[/green]" if answer.permitted else "[red]✗ no[/red]", answer.reason_user)
+        said = Text("✓ yes", "green") if answer.permitted else Text("✗ no", "red")
+        out.print(said, answer.reason_user)
         out.print(f"reason {answer.reason}, block {answer.block}, evaluation {answer.evaluation}")
 
     show(value, as_json, human)

@@ -59,7 +59,7 @@ def seal(
         table(("file", "done", "what"), rows)
         for report in reports:
             for warning in report["warnings"]:
-                out.print(f"! {report['name']}: {warning}", markup=False)
+                out.print(f"! {report['name']}: {warning}")
         out.print(f"sealed in {folder}")
 
     show(reports, as_json, human)
@@ -123,7 +123,7 @@ def offer(
 
     def human() -> None:
         for draft in drafts:
-            out.print(f"  • {draft.summary}", markup=False)
+            out.print(f"  • {draft.summary}")
         out.print(f"offer {token}")
 
     show({"offer": token, "summaries": [draft.summary for draft in drafts]}, as_json, human)

@@ -80,7 +80,7 @@ def join(
     patient = _patient(wallet, passphrase_file, url)
     case = patient.join(invitation)
     value = {"subject": case.subject, "title": case.title, "controller": case.controller}
-    show(value, as_json, lambda: out.print(f"“{case.title}”\nYou are {case.subject} in this case.", markup=False))
+    show(value, as_json, lambda: out.print(f"“{case.title}”\nYou are {case.subject} in this case."))
 
 
 @command(app, "open")
@@ -100,20 +100,20 @@ def open_offer(
     def human() -> None:
         _print_offer(opened)
         for path in paths:
-            out.print(f"opened {path}", markup=False)
+            out.print(f"opened {path}")
 
     value = {"title": opened.title, "controller": opened.controller, "summaries": list(opened.sentences)}
     show(value | {"files": [str(path) for path in paths]}, as_json, human)
 
 
 def _print_offer(opened: Any) -> None:
-    out.print(f"{opened.controller} asks you about “{opened.title}”:\n", markup=False)
+    out.print(f"{opened.controller} asks you about “{opened.title}”:\n")
     for number, sentence in enumerate(opened.sentences, 1):
-        out.print(f"  {number}. {sentence}\n", markup=False)
+        out.print(f"  {number}. {sentence}\n")
     for form in opened.forms:
         out.print("What you should know:")
         for statement in form.statements:
-            out.print(f"  • {statement.text['en']}", markup=False)
+            out.print(f"  • {statement.text['en']}")
 
 
 @command(app)
@@ -170,7 +170,7 @@ def revoke(
         names = [grant_name(text) for text in grants or ()]
         if not as_json:
             for name in names:
-                out.print(f"  • {patient.book.grant(name)[1].summary}", markup=False)
+                out.print(f"  • {patient.book.grant(name)[1].summary}")
         _confirm("Take this back?", yes)
         relays = patient.revoke(names)
     if not as_json:

@@ -1,0 +1,306 @@
+"""An in-memory simulator that implements the ports: a chain with real headers and proofs, and a vault.
+
+`MemoryChain` keeps what the contracts would keep, in Merkle Patricia tries at the slots the compiler gives them, so
+its proofs verify like a node's. It executes the relayed functions of ConsentRegistry (`rules`), and can lie,
+lag, forget and turn back on demand. It is for tests and rehearsals: there is no network, no gas and nobody else.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, BinaryIO
+
+import rlp
+from trie.hexary import HexaryTrie
+
+from ledger.adapters.rules import Contracts, Reverted, storage_of
+from ledger.deployment import Contract, Deployment
+from ledger.errors import InvalidFile, LedgerUnavailable, NotFound
+from ledger.events import DEPLOYED, LedgerEvent
+from ledger.model import ZERO_ADDRESS, Address, Hash, address, keccak, to_hash
+from ledger.ports import Call, Logged, Receipt
+from ledger.proofs import AccountProof, Header, SlotProof, header_rlp
+from ledger.state import LedgerState
+
+_EMPTY_UNCLES = "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347"
+
+
+def _unchanged(found: list[Logged]) -> list[Logged]:
+    return found
+
+
+@dataclass
+class Faults:
+    """What the node does wrong from now on.
+
+    Attributes:
+        unreachable: it answers nothing.
+        refuse: it takes no transactions.
+        chain_id: it claims to be on another chain.
+        logs: changes each list of logs it answers with: to omit, forge, double or move one.
+        forge_proofs: how many of its next proofs are false (-1: all).
+        code: the code hash a contract has from the next block on.
+    """
+
+    unreachable: bool = False
+    refuse: bool = False
+    chain_id: int | None = None
+    logs: Callable[[list[Logged]], list[Logged]] = _unchanged
+    forge_proofs: int = 0
+    code: dict[str, Hash] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block with everything as it was after it."""
+
+    header: Header
+    state: LedgerState
+    roots: Mapping[str, bytes]
+    logged: tuple[Logged, ...]
+    receipts: Mapping[Hash, bool]
+    nonce: int
+
+
+class MemoryChain:
+    """The ports `Chain` and `Sender`. Nothing is mined until `mine`, unless `automine`; mining moves the clock.
+
+    Attributes:
+        now: Unix seconds; `clock` answers it, blocks carry it.
+        faults: what goes wrong.
+        deployment: facts of the contracts, which are there from block 1 on.
+    """
+
+    def __init__(self, chain_id: int, addresses: Mapping[str, Address], now: int, automine: bool = False) -> None:
+        self.now, self.automine, self.faults = now, automine, Faults()
+        self.address = address("0x" + keccak(b"relayer")[12:].hex())
+        places = {name: addresses.get(name) or address("0x" + keccak(name.encode())[12:].hex()) for name in DEPLOYED}
+        self._addresses, self._nodes = places, dict[bytes, bytes]()
+        self._prepared: dict[Hash, tuple[int, Call]] = {}
+        self._pending: list[Hash] = []
+        self._emitted: list[LedgerEvent] = []
+        self._fork = 0
+        genesis = self._header(None, HexaryTrie(self._nodes).root_hash)
+        self._blocks = [Block(genesis, LedgerState.empty(chain_id, places), {}, (), {}, 0)]
+        contracts = {name: Contract(at, to_hash(keccak(name.encode())), 1) for name, at in places.items()}
+        self.deployment = Deployment(chain_id, genesis.hash, contracts)
+        self._contracts = Contracts(self.deployment.domain)
+        self.mine()
+
+    def clock(self) -> int:
+        """Unix seconds."""
+        return self.now
+
+    # what happens on the chain
+
+    @property
+    def state(self) -> LedgerState:
+        """What the contracts hold at the newest block."""
+        return self._blocks[-1].state
+
+    def emit(self, *events: LedgerEvent, mine: bool = True) -> None:
+        """Let somebody's own transaction succeed with these events; their time becomes that of the block."""
+        self._emitted += events
+        if mine:
+            self.mine()
+
+    def mine(self, blocks: int = 1, seconds: int = 1) -> Header:
+        """Mine blocks, each `seconds` later; the first takes everything that waits."""
+        for _ in range(blocks):
+            self.now += seconds
+            self._blocks.append(self._next())
+        return self._blocks[-1].header
+
+    def _next(self) -> Block:
+        parent = self._blocks[-1]
+        at = max(self.now, parent.header.timestamp + 1)
+        state, events, receipts = parent.state.copy(), list[tuple[LedgerEvent, Hash]](), dict[Hash, bool]()
+        for number, emitted in enumerate(self._emitted):
+            event = replace(emitted, at=at)
+            state.apply(event)
+            events.append((event, to_hash(keccak(b"own transaction %d %d" % (number, at)))))
+        for transaction in self._pending:
+            try:
+                found = self._contracts.execute(state, self._prepared[transaction][1], at)
+            except Reverted:
+                found, receipts[transaction] = [], False
+            else:
+                receipts[transaction] = True
+            for event in found:
+                state.apply(event)
+            events += [(event, transaction) for event in found]
+        self._emitted, self._pending = [], []
+        roots, state_root = self._store(state, parent.roots)
+        header = self._header(parent.header, state_root, at)
+        logged = (Logged(e, header.number, header.hash, i, t) for i, (e, t) in enumerate(events))
+        return Block(header, state, roots, tuple(logged), receipts, parent.nonce + len(receipts))
+
+    def _store(self, state: LedgerState, before: Mapping[str, bytes]) -> tuple[dict[str, bytes], bytes]:
+        """Write the storage tries, each from where it was, and the state trie; nothing old is lost."""
+        roots, accounts = {}, HexaryTrie(self._nodes)
+        words = storage_of(state)
+        for name, at in self._addresses.items():
+            trie = HexaryTrie(self._nodes, before[name]) if name in before else HexaryTrie(self._nodes)
+            for key, word in words.get(name, {}).items():
+                place, value = keccak(bytes.fromhex(key[2:])), rlp.encode(word) if word else b""
+                if trie.get(place) != value:
+                    trie[place] = value
+            roots[name] = trie.root_hash
+            code = self.faults.code.get(name) or to_hash(keccak(name.encode()))
+            accounts[keccak(bytes.fromhex(at[2:]))] = rlp.encode([1, 0, roots[name], bytes.fromhex(code[2:])])
+        return roots, accounts.root_hash
+
+    def _header(self, parent: Header | None, state_root: bytes, at: int | None = None) -> Header:
+        zero, empty = "0x" + "00" * 32, "0x" + HexaryTrie({}).root_hash.hex()
+        fields = {
+            "parentHash": parent.hash if parent else zero, "sha3Uncles": _EMPTY_UNCLES, "miner": ZERO_ADDRESS,
+            "stateRoot": "0x" + state_root.hex(), "transactionsRoot": empty, "receiptsRoot": empty,
+            "logsBloom": "0x" + "00" * 256, "difficulty": "0x0", "number": hex(parent.number + 1 if parent else 0),
+            "gasLimit": "0x1c9c380", "gasUsed": "0x0", "timestamp": hex(at or self.now),
+            "extraData": "0x" + self._fork.to_bytes(2).hex(), "mixHash": zero, "nonce": "0x" + "00" * 8,
+            "baseFeePerGas": "0x7", "withdrawalsRoot": empty, "blobGasUsed": "0x0", "excessBlobGas": "0x0",
+            "parentBeaconBlockRoot": zero, "requestsHash": "0x" + hashlib.sha256().hexdigest(),
+        }  # fmt: skip
+        return Header.from_rlp(header_rlp(fields))
+
+    def regress(self, blocks: int) -> None:
+        """Lose the newest blocks and what was in them, as a node that is killed and started again may."""
+        del self._blocks[-blocks:]
+        self._fork += 1
+
+    def reorganise(self, blocks: int, instead: int | None = None) -> Header:
+        """Replace the newest blocks by as many others (or `instead`), in which nothing happens."""
+        self.regress(blocks)
+        return self.mine(blocks if instead is None else instead)
+
+    def drop_pending(self) -> int:
+        """Forget the transactions that wait; returns how many."""
+        dropped, self._pending = len(self._pending), []
+        return dropped
+
+    # the port Chain
+
+    def _reach(self) -> None:
+        if self.faults.unreachable:
+            raise LedgerUnavailable("The Ethereum node does not answer (simulated).")
+
+    def _block(self, name: Hash | int) -> Block:
+        self._reach()
+        for block in reversed(self._blocks):
+            if name in (block.header.hash, block.header.number):
+                return block
+        raise LedgerUnavailable("The Ethereum node does not have the block.")
+
+    def chain_id(self) -> int:
+        """The id of the chain the node says it is on."""
+        self._reach()
+        return self.faults.chain_id or self.deployment.chain_id
+
+    def head(self) -> Header:
+        """The newest block."""
+        self._reach()
+        return self._blocks[-1].header
+
+    def header(self, number: int) -> Header:
+        """The block at a height now."""
+        return self._block(number).header
+
+    def events(self, block: Hash) -> list[Logged]:
+        """All events in one block, or what the node makes of them."""
+        return self.faults.logs(list(self._block(block).logged))
+
+    def events_between(self, first: int, last: int) -> list[Logged]:
+        """All events in a range of blocks, or what the node makes of them."""
+        self._reach()
+        blocks = [block for block in self._blocks if first <= block.header.number <= last]
+        return self.faults.logs([entry for block in blocks for entry in block.logged])
+
+    def proof(self, block: Hash, contract: str, slots: Sequence[Hash]) -> tuple[AccountProof, tuple[SlotProof, ...]]:
+        """Nodes of the tries as of a block; with `forge_proofs`, one byte of the last slot's is another."""
+        found = self._block(block)
+        at, root = self._addresses[contract], bytes.fromhex(found.header.state_root[2:])
+        prove = partial(_nodes, self._nodes)
+        storage = found.roots.get(contract, HexaryTrie({}).root_hash)
+        proofs = [SlotProof(key, prove(storage, bytes.fromhex(key[2:]))) for key in slots]
+        if self.faults.forge_proofs and proofs:
+            self.faults.forge_proofs -= 1
+            last = proofs[-1].nodes[-1]
+            forged = (*proofs[-1].nodes[:-1], last[:-1] + bytes([last[-1] ^ 1]))
+            proofs[-1] = SlotProof(proofs[-1].key, forged)
+        return AccountProof(at, prove(root, bytes.fromhex(at[2:]))), tuple(proofs)
+
+    # the port Sender
+
+    def simulate(self, call: Call) -> str | None:
+        """None if the call would succeed now, otherwise the name of the contract's error."""
+        self._reach()
+        try:
+            self._contracts.execute(self.state, call, max(self.now, self._blocks[-1].header.timestamp + 1))
+        except Reverted as error:
+            return str(error)
+        return None
+
+    def prepare(self, call: Call) -> tuple[Hash, bytes]:
+        """A transaction with the next nonce, not sent."""
+        self._reach()
+        nonce = self._blocks[-1].nonce + len(self._pending)
+        raw = json.dumps([nonce, repr(call)]).encode()
+        self._prepared[to_hash(keccak(raw))] = nonce, call
+        return to_hash(keccak(raw)), raw
+
+    def send(self, transaction: bytes) -> None:
+        """Let a prepared transaction wait to be mined; one whose nonce is used up by another is refused."""
+        self._reach()
+        name = to_hash(keccak(transaction))
+        if self.knows(name):
+            return
+        if self.faults.refuse or self._prepared[name][0] != self._blocks[-1].nonce + len(self._pending):
+            raise LedgerUnavailable("The Ethereum node refused the transaction (simulated).")
+        self._pending.append(name)
+        if self.automine:
+            self.mine()
+
+    def knows(self, transaction: Hash) -> bool:
+        """Whether a transaction is in a block or waiting."""
+        return transaction in self._pending or self.receipt(transaction) is not None
+
+    def receipt(self, transaction: Hash) -> Receipt | None:
+        """Where a transaction was included, or None while it is not."""
+        self._reach()
+        for block in reversed(self._blocks):
+            if transaction in block.receipts:
+                return Receipt(block.header.number, block.header.hash, block.receipts[transaction])
+        return None
+
+
+def _nodes(nodes: dict[bytes, bytes], root: bytes, key: bytes) -> tuple[bytes, ...]:
+    trie: Any = HexaryTrie(nodes, root)
+    return tuple(rlp.encode(node) for node in trie.get_proof(keccak(key)) if node)
+
+
+class MemoryVault:
+    """The port `Vault` in memory. `contents` is open to tests that tamper with it."""
+
+    def __init__(self) -> None:
+        self.contents: dict[Hash, bytes] = {}
+
+    def put(self, content: Iterable[bytes], limit: int) -> tuple[Hash, int]:
+        """Keep sealed bytes; nothing is kept of what is too long or ends in an error."""
+        data = bytearray()
+        for chunk in content:
+            data += chunk
+            if len(data) > limit:
+                raise InvalidFile(f"A sealed item must not be larger than {limit} bytes.")
+        name = Hash("0x" + hashlib.sha256(data).hexdigest())
+        self.contents[name] = bytes(data)
+        return name, len(data)
+
+    def open(self, digest: Hash) -> BinaryIO:
+        """A seekable reader over kept bytes."""
+        try:
+            return io.BytesIO(self.contents[digest])
+        except KeyError:
+            raise NotFound("There are no such sealed bytes.") from None

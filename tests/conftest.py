@@ -1,0 +1,267 @@
+"""What the suites share: no sockets, and a ready world with everybody in it over an in-memory chain."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import pytest_socket
+
+from api.app import assemble
+from api.services import Services
+from api.settings import Settings
+from ledger import invitations, sealing, siwe
+from ledger.adapters.memory import MemoryChain, MemoryVault
+from ledger.adapters.store import SqlStore
+from ledger.documents import Profile, channel_terms, document_hash
+from ledger.errors import Unavailable, VolensError
+from ledger.events import LedgerEvent, Published, Registered
+from ledger.model import Consent, Grant, Hash, Message, ReleaseRequest, Revocation, to_hash
+from ledger.ports import Store
+from ledger.sealing import EncryptionKey, Secret
+from ledger.services.questions import Answer
+from ledger.services.records import Deposit
+from ledger.services.release import Release
+from ledger.state import ROLE_CONTROLLER, ROLE_RECIPIENT
+from ledger.typed_data import parse_signature, struct_hash
+from scripts.vector_sources.world import CHAIN_ID, CHANNELS, DAY, START, World, phrase
+from wallet.keys import SigningKey
+
+URL = "https://consent.example"
+TITLE = "An example case"
+CONFIRMATIONS = 2
+MAX_AGE = 36
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if not any(item.get_closest_marker(name) for name in ("node", "browser")):
+        # An event loop wakes itself through a pair of Unix sockets; nothing else is opened.
+        pytest_socket.disable_socket(allow_unix_socket=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    pytest_socket.enable_socket()
+
+
+def encryption_key(name: str) -> EncryptionKey:
+    return EncryptionKey.from_seed(phrase(f"{name} x-wing"))
+
+
+class Deaf:
+    """A store, or a transaction of one, whose access log cannot be written."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def begin(self) -> Any:
+        return Deaf(self._real.begin())
+
+    def __enter__(self) -> Any:
+        return Deaf(self._real.__enter__())
+
+    def __exit__(self, *problem: Any) -> Any:
+        return self._real.__exit__(*problem)
+
+    def append_log(self, *_: Any) -> None:
+        raise Unavailable("The disk is full.")
+
+
+@dataclass
+class Forge:
+    """A ready world: listed parties, published documents, a registered record, two recorded grants.
+
+    What it makes is valid; a test takes one thing from it, breaks that, and looks at what happens.
+    """
+
+    stage: str = "consented"  # or: listed, registered
+    stewards: tuple[str, ...] = ()
+    confirmations: int = CONFIRMATIONS
+    automine: bool = False
+    store: Store = field(default_factory=lambda: SqlStore("sqlite://"))
+
+    def __post_init__(self) -> None:
+        self.world = World(stewards=self.stewards)
+        self.chain = MemoryChain(CHAIN_ID, World.contracts, START - 3 * DAY, automine=self.automine)
+        self.vault = MemoryVault()
+        self.deployment = self.chain.deployment
+        self.domain = self.deployment.domain
+        self.services = self.restart()
+        self.chain.emit(*self.listings())
+        self.chain.now = START
+        self.mine()
+        if self.stage != "listed":
+            self.deposits = self.register()
+        if self.stage == "consented":
+            self.consent()
+            self.settle()
+
+    # the world
+
+    def restart(self, store: Store | None = None, **changes: Any) -> Services:
+        """Services as a new process would make them, on the same (or another) store."""
+        settings = Settings(public_url=URL, confirmations=self.confirmations, max_head_age=MAX_AGE)
+        master = Secret(phrase("custodian"))
+        parts: dict[str, Any] = {
+            "chain": self.chain,
+            "sender": self.chain,
+            "store": store or self.store,
+            "vault": self.vault,
+        } | changes
+        self.services = assemble(settings, self.deployment, **parts, master=master, clock=self.chain.clock)
+        return self.services
+
+    def deafen(self) -> Services:
+        """From now on the access log cannot be written."""
+        return self.restart(store=Deaf(self.store))
+
+    def listings(self) -> list[LedgerEvent]:
+        w, hospital = self.world, self.world.hospital.address
+        kinds = {hospital: ("hospital", ROLE_CONTROLLER)}
+        events: list[LedgerEvent] = []
+        for party, name in w.names.items():
+            kind, role = kinds.get(party, ("journal", ROLE_RECIPIENT))
+            profile = Profile(1, name, kind)
+            events.append(Registered(0, party, role, profile.hash, profile.data_uri()))
+        documents = [*(terms.terms for terms in w.form.channels.values()), document_hash(w.form)]
+        return [*events, *(Published(0, hospital, document) for document in documents)]
+
+    def mine(self, blocks: int = 1) -> None:
+        self.chain.mine(blocks)
+
+    def settle(self) -> None:
+        """Let what waits in the outbox become final."""
+        for _ in range(self.confirmations + 2):
+            self.services.relays.pump()
+            self.mine()
+        self.services.relays.pump()
+
+    def signature(self, message: Message, by: SigningKey) -> bytes:
+        return parse_signature(by.sign_typed(self.domain, message))
+
+    # the hospital and the patient
+
+    def invite(self, title: str = TITLE) -> str:
+        return self.services.records.invite(self.world.hospital.address, title)
+
+    def answer(self, token: str, by: SigningKey | None = None) -> siwe.SignIn:
+        """The message with which a pseudonym answers an invitation."""
+        subject = by or self.world.patient
+        return invitations.answer(
+            domain=URL.removeprefix("https://"),
+            url=URL,
+            token=token,
+            chain_id=CHAIN_ID,
+            nonce=self.services.sign_ins.nonce()[0],
+            subject=subject.address,
+            encryption_key=encryption_key("patient").public,
+            at=self.chain.now,
+        )
+
+    def claim(self, token: str, by: SigningKey | None = None) -> None:
+        subject = by or self.world.patient
+        self.services.records.claim(token, subject.address, encryption_key("patient").public)
+
+    def deposit(self, name: str, sealed: bytes | None = None) -> Deposit:
+        """Seal and upload one file, with its key wrapped to the custodian."""
+        item = next(item for item in self.world.items if item.name == name)
+        found, data = sealing.seal_bytes(self.world.files[name])
+        digest, _ = self.services.records.upload(self.world.hospital.address, [sealed or data])
+        info = sealing.deposit_info(
+            chain_id=CHAIN_ID,
+            registry=self.domain.registry,
+            item=struct_hash(item),
+            controller=self.world.hospital.address,
+        )
+        return Deposit(item, digest, sealing.hpke_wrap(found.identity, self.services.custodian.public_key, info))
+
+    def register(self) -> list[Deposit]:
+        self.claim(self.invite())
+        deposits = [self.deposit(name) for name in self.world.files]
+        self.services.records.register(
+            self.world.hospital.address, self.world.record, self.signature(self.world.record, self.world.hospital),
+            deposits,
+        )  # fmt: skip
+        self.services.records.publish(self.world.form)
+        for code in CHANNELS:
+            self.services.records.publish(channel_terms(code, self.world.hospital.address))
+        return deposits
+
+    def grants(self) -> tuple[Grant, Grant]:
+        return self.world.grant(), self.world.research_grant
+
+    def consent_to(self, *grants: Grant, by: SigningKey | None = None, deadline: int = 900) -> Consent:
+        return Consent((by or self.world.patient).address, grants or self.grants(), self.chain.now + deadline)
+
+    def accept(self, message: Any, by: SigningKey | None = None, signer: SigningKey | None = None) -> Any:
+        """Hand a message in, signed by the patient or somebody else."""
+        key = by or self.world.patient
+        return self.services.relays.accept(message, (signer or key).address, self.signature(message, key))
+
+    def consent(self, *grants: Grant, by: SigningKey | None = None) -> Any:
+        return self.accept(self.consent_to(*grants, by=by), by=by)
+
+    def revoke(self, *grants: Grant) -> Any:
+        return self.accept(Revocation(self.world.patient.address, grants or (self.world.grant(),)))
+
+    # the journal
+
+    def ask(self, by: SigningKey | None = None, **changes: Any) -> Answer:
+        question = self.world.question(**changes)
+        return self.services.questions.ask((by or self.world.journal).address, question)
+
+    def reason(self, by: SigningKey | None = None, **changes: Any) -> str:
+        return str(self.ask(by, **changes).decision.reason)
+
+    def request(self, by: SigningKey | None = None, nonce: str = "1", **changes: Any) -> ReleaseRequest:
+        fields: dict[str, Any] = {
+            "recipient": (by or self.world.journal).address,
+            "record": self.world.record_hash,
+            "items": ("narrative.md", "ct.dcm"),
+            "purpose": "case-report",
+            "channel": "journal",
+            "encryption_key": encryption_key("journal").public,
+            "at": self.chain.now,
+            "nonce": to_hash(hashlib.sha256(nonce.encode()).digest()),
+        } | changes
+        return ReleaseRequest(**fields)
+
+    def release(self, request: ReleaseRequest | None = None, by: SigningKey | None = None) -> Release:
+        wanted = request or self.request()
+        return self.services.gate.release(wanted, self.signature(wanted, by or self.world.journal))
+
+    # looking
+
+    def log(self, record: Hash | None = None) -> list[dict[str, Any]]:
+        """The access log as the patient reads it."""
+        return self.services.records.accesses(self.world.patient.address, record or self.world.record_hash)
+
+    def refusal(self, act: Any) -> str:
+        """Why something was not released."""
+        try:
+            act()
+        except VolensError as error:
+            return getattr(error, "reason", error.code)
+        raise AssertionError("it was not refused")
+
+
+@pytest.fixture
+def make_forge():
+    made = []
+
+    def make(**options: Any) -> Forge:
+        made.append(Forge(**options))
+        return made[-1]
+
+    yield make
+    for forge in made:
+        forge.store.close()
+
+
+@pytest.fixture
+def forge(make_forge):
+    return make_forge()

@@ -1,0 +1,386 @@
+"""What every store promises, and that tables and migrations say the same."""
+
+from dataclasses import replace
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.command import downgrade
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect
+
+from ledger.adapters.store import _MIGRATIONS, SqlStore, migrate, open_engine
+from ledger.adapters.tables import metadata
+from ledger.errors import Unavailable
+from ledger.events import Closed, Granted
+from ledger.model import Approval, Closure, Consent, Revocation, Suspension, to_hash
+from ledger.ports import Invitation, Logged, Offer, Relay, StoredItem, StoredRecord
+from ledger.typed_data import parse_signature, struct_hash
+from scripts.vector_sources.world import START, World, phrase
+
+W = World()
+PATIENT, HOSPITAL, JOURNAL = W.patient.address, W.hospital.address, W.journal.address
+HASHES = [to_hash(phrase(f"hash {n}")) for n in range(8)]
+TOKEN = HASHES[7]
+
+
+@pytest.fixture(params=["file", "memory"])
+def store(request, tmp_path):
+    opened = SqlStore(f"sqlite:///{tmp_path / 'volens.db'}" if request.param == "file" else "sqlite://")
+    yield opened
+    opened.close()
+
+
+def relay(name, message, status="accepted", signer=PATIENT, **more):
+    return Relay(name, message, signer, b"\1" * 65, status, START, **more)
+
+
+def logged(event, block, index=0):
+    return Logged(event, block, HASHES[block % 8], index, HASHES[0])
+
+
+class Headers:
+    """Blocks by number, as far as the store looks at them."""
+
+    def __init__(self, number):
+        self.number, self.hash = number, HASHES[number % 8]
+
+
+# One unit of work
+
+
+def fail_after(store, *steps):
+    with store.begin() as tx:
+        for step in steps:
+            step(tx)
+        raise RuntimeError
+
+
+def test_what_raises_leaves_nothing(store):
+    with pytest.raises(RuntimeError):
+        fail_after(
+            store,
+            lambda tx: tx.add_denial("closed", PATIENT, "", START),
+            lambda tx: tx.add_relay(relay("rly_1", Closure(PATIENT))),
+            lambda tx: tx.append_log(b"{}", None),
+        )
+    with store.begin() as tx:
+        assert tx.denials([PATIENT]) == []
+        assert tx.open_relays() == []
+        assert tx.log_leaves() == []
+
+
+def test_a_taken_key_does_not_spoil_the_unit_of_work(store):
+    with store.begin() as tx:
+        assert tx.use_request(JOURNAL, HASHES[0])
+        assert not tx.use_request(JOURNAL, HASHES[0])
+        tx.append_log(b"after", None)
+    with store.begin() as tx:
+        assert tx.log_leaves() == [b"after"]
+
+
+def test_what_is_committed_survives_closing(tmp_path):
+    url = f"sqlite:///{tmp_path / 'volens.db'}"
+    first = SqlStore(url)
+    with first.begin() as tx:
+        tx.add_denial("closed", PATIENT, "", START)
+    first.close()
+    second = SqlStore(url)
+    with second.begin() as tx:
+        assert tx.denials([PATIENT]) == [("closed", PATIENT, "")]
+    second.close()
+
+
+def test_what_is_not_committed_is_invisible_elsewhere(tmp_path):
+    url = f"sqlite:///{tmp_path / 'volens.db'}"
+    here = SqlStore(url)
+    reader = open_engine(url)
+
+    def rows():  # reads without asking to write
+        raw = reader.raw_connection()
+        found = raw.cursor().execute("SELECT count(*) FROM log").fetchone()[0]
+        raw.close()
+        return found
+
+    with here.begin() as tx:
+        tx.append_log(b"half", None)
+        assert rows() == 0
+    assert rows() == 1
+    here.close()
+    reader.dispose()
+
+
+def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path):
+    with pytest.raises(Unavailable, match="cannot be opened"):
+        SqlStore(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'volens.db'}")
+
+
+# Deny list
+
+
+def test_denials_are_kept_for_ever_and_repeating_one_is_harmless(store):
+    for at in (START, START + 1):
+        with store.begin() as tx:
+            tx.add_denial("revoked", PATIENT, HASHES[0], at)
+    with store.begin() as tx:
+        tx.add_blocks([Headers(5)], [logged(Closed(START, PATIENT, PATIENT), 5)])
+        tx.drop_blocks_above(0)
+    with store.begin() as tx:
+        assert tx.denials([PATIENT, JOURNAL]) == [("revoked", PATIENT, HASHES[0])]
+        assert tx.denials([JOURNAL]) == []
+        assert tx.denials([]) == []
+
+
+# Indexed chain
+
+
+def test_events_come_back_in_block_and_log_order(store):
+    first, second, third = (Granted(START + n, PATIENT, HASHES[n], PATIENT) for n in range(3))
+    with store.begin() as tx:
+        tx.add_blocks([Headers(2)], [logged(third, 2), logged(second, 1, 1), logged(first, 1, 0)])
+    with store.begin() as tx:
+        assert list(tx.events()) == [first, second, third]
+
+
+def test_dropping_blocks_drops_their_events_and_forgetting_does_not(store):
+    events = [logged(Granted(START, PATIENT, HASHES[n], PATIENT), n) for n in range(4)]
+    with store.begin() as tx:
+        tx.add_blocks([Headers(n) for n in range(4)], events)
+        tx.forget_blocks_below(2)
+        assert [number for number, _ in tx.blocks()] == [2, 3]
+        assert len(list(tx.events())) == 4
+        tx.drop_blocks_above(2)
+        assert [number for number, _ in tx.blocks()] == [2]
+        assert [event.grant_hash for event in tx.events()] == HASHES[:3]
+
+
+def test_facts_are_overwritten(store):
+    with store.begin() as tx:
+        assert tx.fact("highest") is None
+        tx.set_fact("highest", 1)
+        tx.set_fact("highest", 2)
+        assert tx.fact("highest") == 2
+
+
+# Records, invitations, offers, documents
+
+
+def stored_record():
+    items = tuple(StoredItem(item, HASHES[n], 100 + n, f"cw1.{n}", bytes([n]) * 3) for n, item in enumerate(W.items))
+    return StoredRecord(W.record, W.record_hash, parse_signature(W.record_signature), items)
+
+
+def test_a_record_comes_back_with_its_items_in_order(store):
+    with store.begin() as tx:
+        tx.add_record(stored_record(), START)
+    with store.begin() as tx:
+        assert tx.record(W.record_hash) == stored_record()
+        assert tx.records_of(PATIENT) == [W.record_hash]
+        assert tx.item_by_digest(HASHES[1]) == stored_record().items[1]
+        assert tx.record(HASHES[0]) is None
+        assert tx.item_by_digest(HASHES[6]) is None
+        assert tx.records_of(JOURNAL) == []
+
+
+def test_uploads_belong_to_who_uploaded(store):
+    with store.begin() as tx:
+        tx.add_upload(HASHES[0], 7, HOSPITAL, START)
+        tx.add_upload(HASHES[0], 7, HOSPITAL, START)
+        assert tx.upload(HASHES[0], HOSPITAL) == 7
+        assert tx.upload(HASHES[0], JOURNAL) is None
+
+
+def test_an_invitation_is_claimed_once(store):
+    with store.begin() as tx:
+        tx.add_invitation(TOKEN, Invitation(HOSPITAL, "A case", START))
+        assert tx.claim_of(PATIENT) is None
+        assert tx.claim_invitation(TOKEN, PATIENT, b"key")
+        assert not tx.claim_invitation(TOKEN, JOURNAL, b"other")
+        assert not tx.claim_invitation(HASHES[0], JOURNAL, b"no such invitation")
+    with store.begin() as tx:
+        claimed = Invitation(HOSPITAL, "A case", START, PATIENT, b"key")
+        assert tx.invitation(TOKEN) == claimed
+        assert tx.claim_of(PATIENT) == claimed
+        assert tx.invitation(HASHES[0]) is None
+
+
+def test_offers_and_documents_come_back(store):
+    offer = Offer(W.record_hash, (W.grant(), W.research_grant), "en", START)
+    with store.begin() as tx:
+        tx.add_offer(TOKEN, offer)
+        assert tx.add_document(W.form) == tx.add_document(W.form) == W.form.hash
+    with store.begin() as tx:
+        assert tx.offer(TOKEN) == offer
+        assert tx.offer(HASHES[0]) is None
+        assert tx.document(W.form.hash) == W.form
+        assert tx.document(HASHES[0]) is None
+
+
+# Consents
+
+
+def test_a_consent_opens_its_grants_in_order_once(store):
+    consent = Consent(PATIENT, (W.grant(), W.research_grant), START)
+    with store.begin() as tx:
+        tx.add_consent(consent, PATIENT, b"\1" * 65, START)
+        tx.add_consent(consent, PATIENT, b"\2" * 65, START)
+    with store.begin() as tx:
+        assert {struct_hash(grant) for grant in tx.grants_of(W.record_hash)} == {
+            struct_hash(grant) for grant in consent.grants
+        }
+        assert tx.grant(struct_hash(W.grant())) == W.grant()
+        assert tx.grant(HASHES[0]) is None
+        assert tx.consents_with(struct_hash(W.research_grant)) == [(consent, PATIENT, b"\1" * 65)]
+
+
+def test_a_grant_in_two_consents_is_one_grant(store):
+    alone, both = (
+        Consent(PATIENT, (W.grant(),), START),
+        Consent(PATIENT, (W.research_grant, W.grant()), START + 1),
+    )
+    with store.begin() as tx:
+        for consent in (alone, both):
+            tx.add_consent(consent, PATIENT, b"\1" * 65, START)
+        assert len(tx.grants_of(W.record_hash)) == 2
+        assert {consent for consent, _, _ in tx.consents_with(struct_hash(W.grant()))} == {alone, both}
+
+
+def test_approvals_come_back(store):
+    approval = Approval(W.record_hash, JOURNAL, "case-report", START, HASHES[0])
+    with store.begin() as tx:
+        tx.add_approval(approval, b"\1" * 65)
+        assert tx.approvals_of(W.record_hash) == [approval]
+        assert tx.approvals_of(HASHES[0]) == []
+
+
+# Outbox
+
+
+def test_the_same_message_is_one_relay(store):
+    with store.begin() as tx:
+        first = tx.add_relay(relay("rly_1", Closure(PATIENT)))
+        tx.update_relay("rly_1", status="sent", transaction=HASHES[0], raw=b"raw")
+        again = tx.add_relay(relay("rly_1", Closure(PATIENT)))
+    assert first.status == "accepted"
+    assert again == replace(first, status="sent", transaction=HASHES[0], raw=b"raw")
+
+
+def test_withdrawals_wait_before_grants_and_each_in_its_order(store):
+    with store.begin() as tx:
+        tx.add_relay(relay("rly_grant", Consent(PATIENT, (W.grant(),), START)))
+        tx.add_relay(relay("rly_revoke", Revocation(PATIENT, (W.grant(),))))
+        tx.add_relay(relay("rly_pause", Suspension(PATIENT, True, START)))
+        tx.add_relay(relay("rly_done", Closure(PATIENT)))
+        tx.update_relay("rly_done", status="final")
+    with store.begin() as tx:
+        assert [r.id for r in tx.open_relays()] == ["rly_revoke", "rly_pause", "rly_grant"]
+        assert tx.relay("rly_done").status == "final"
+        assert tx.relay("rly_none") is None
+
+
+def test_relays_of_lost_blocks_are_open_again_and_others_are_not(store):
+    with store.begin() as tx:
+        for name, block in (("rly_kept", 5), ("rly_lost", 6)):
+            tx.add_relay(relay(name, Closure(PATIENT)))
+            tx.update_relay(name, status="final", block_number=block, block_hash=HASHES[0], raw=b"raw")
+        tx.reopen_relays_above(5)
+        (reopened,) = tx.open_relays()
+        assert (reopened.id, reopened.status, reopened.block_number, reopened.raw) == ("rly_lost", "sent", None, b"raw")
+
+
+# Sign-in
+
+
+def test_a_nonce_is_good_once_and_in_time(store):
+    with store.begin() as tx:
+        tx.add_nonce("once", START + 10)
+        tx.add_nonce("late", START + 10)
+        assert tx.use_nonce("once", START + 9)
+        assert not tx.use_nonce("once", START + 9)
+        assert not tx.use_nonce("late", START + 10)
+        assert not tx.use_nonce("never", START)
+
+
+def test_a_bearer_token_ends(store):
+    with store.begin() as tx:
+        tx.add_token(TOKEN, JOURNAL, START + 10)
+        assert tx.token_address(TOKEN, START + 9) == JOURNAL
+        assert tx.token_address(TOKEN, START + 10) is None
+        assert tx.token_address(TOKEN, START) is None
+
+
+def test_a_release_nonce_belongs_to_its_recipient(store):
+    with store.begin() as tx:
+        assert tx.use_request(JOURNAL, HASHES[0])
+        assert tx.use_request(HOSPITAL, HASHES[0])
+        assert not tx.use_request(JOURNAL, HASHES[0])
+
+
+# Access log and decisions
+
+
+def test_the_log_counts_up_and_is_read_by_record(store):
+    with store.begin() as tx:
+        entries = [tx.append_log(leaf, record) for leaf, record in ((b"a", None), (b"b", HASHES[0]), (b"c", None))]
+    assert [entry.index for entry in entries] == [0, 1, 2]
+    with store.begin() as tx:
+        assert tx.log_leaves() == [b"a", b"b", b"c"]
+        assert tx.log_leaves(1) == [b"b", b"c"]
+        assert tx.log_of(HASHES[0]) == [entries[1]]
+
+
+def test_decisions_wait_for_their_bundle_oldest_first(store):
+    with store.begin() as tx:
+        for name, party in (("dec_1", True), ("dec_2", False), ("dec_3", True)):
+            tx.add_decision(name, {"party": party, "x": [1]})
+        assert [decision.id for decision in tx.decisions_without_bundle(9)] == ["dec_1", "dec_3"]
+        assert [decision.id for decision in tx.decisions_without_bundle(1)] == ["dec_1"]
+        tx.set_bundle("dec_1", b"bundle")
+        assert [decision.id for decision in tx.decisions_without_bundle(9)] == ["dec_3"]
+        kept = tx.decision("dec_1")
+        assert (kept.value, kept.bundle) == ({"party": True, "x": [1]}, b"bundle")
+        assert tx.decision("dec_4") is None
+
+
+# Migrations
+
+
+@pytest.fixture
+def engine(tmp_path):
+    opened = open_engine(f"sqlite:///{tmp_path / 'volens.db'}")
+    yield opened
+    opened.dispose()
+
+
+def test_migrations_and_tables_agree(engine):
+    migrate(engine)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_migrating_down_leaves_nothing_and_up_again_works(engine):
+    migrate(engine)
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        downgrade(config, "base")
+        connection.commit()
+    assert set(inspect(engine).get_table_names()) <= {"alembic_version"}
+    migrate(engine)
+    assert set(metadata.tables) <= set(inspect(engine).get_table_names())
+
+
+def test_migrating_twice_is_harmless(engine):
+    migrate(engine)
+    migrate(engine)
+    assert set(metadata.tables) <= set(inspect(engine).get_table_names())
+
+
+def test_a_write_is_on_disk_when_it_is_acknowledged(engine):
+    """Without this a machine that loses power forgets revocations it has acknowledged."""
+    migrate(engine)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA secure_delete").scalar() == 1

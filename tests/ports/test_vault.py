@@ -1,0 +1,112 @@
+"""What every vault promises."""
+
+import hashlib
+import os
+
+import pytest
+
+from ledger.adapters.memory import MemoryVault
+from ledger.adapters.vault import FileVault
+from ledger.errors import InvalidFile, NotFound, Unavailable
+
+CONTENT = [b"age-encryption.org/v1\n", b"\0" * 1000, b"end"]
+WHOLE = b"".join(CONTENT)
+DIGEST = "0x" + hashlib.sha256(WHOLE).hexdigest()
+
+
+@pytest.fixture(params=["file", "memory"])
+def vault(request, tmp_path):
+    return FileVault(tmp_path / "vault") if request.param == "file" else MemoryVault()
+
+
+def kept(vault):
+    """Everything a vault holds, whatever it is called."""
+    if isinstance(vault, MemoryVault):
+        return list(vault.contents.values())
+    return [path.read_bytes() for path in vault._root.rglob("*") if path.is_file()]
+
+
+def test_stored_bytes_come_back_under_their_digest(vault):
+    assert vault.put(CONTENT, len(WHOLE)) == (DIGEST, len(WHOLE))
+    with vault.open(DIGEST) as stream:
+        assert stream.read() == WHOLE
+        stream.seek(3)
+        assert stream.read(2) == WHOLE[3:5]
+
+
+def test_storing_again_changes_nothing(vault):
+    assert vault.put(CONTENT, 2000) == vault.put([WHOLE], 2000)
+    assert kept(vault) == [WHOLE]
+
+
+def test_what_is_too_long_leaves_nothing(vault):
+    with pytest.raises(InvalidFile, match=str(len(WHOLE) - 1)):
+        vault.put(CONTENT, len(WHOLE) - 1)
+    assert kept(vault) == []
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(vault):
+    def broken():
+        yield WHOLE
+        raise ConnectionError
+
+    with pytest.raises((ConnectionError, Unavailable)):
+        vault.put(broken(), 2000)
+    assert kept(vault) == []
+    with pytest.raises(NotFound):
+        vault.open(DIGEST)
+
+
+def test_an_endless_upload_stops_at_the_limit(vault):
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(1)
+            yield b"x" * 100
+
+    with pytest.raises(InvalidFile):
+        vault.put(endless(), 1000)
+    assert len(taken) == 11
+    assert kept(vault) == []
+
+
+def test_an_empty_file_is_a_file(vault):
+    digest, size = vault.put([], 0)
+    assert size == 0
+    with vault.open(digest) as stream:
+        assert stream.read() == b""
+
+
+def test_unknown_bytes_are_not_found(vault):
+    with pytest.raises(NotFound):
+        vault.open("0x" + "ab" * 32)
+
+
+def test_only_this_user_can_read_the_files(tmp_path):
+    vault = FileVault(tmp_path / "vault")
+    vault.put(CONTENT, 2000)
+    for path in (vault._root, *vault._root.rglob("*")):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_the_bytes_are_on_disk_before_the_name_is(tmp_path, monkeypatch):
+    """A crash must not leave a name whose bytes never arrived."""
+    steps = []
+    sync, replace = os.fsync, os.replace
+    monkeypatch.setattr("os.fsync", lambda handle: (steps.append("sync"), sync(handle))[1])
+    monkeypatch.setattr("os.replace", lambda *names: (steps.append("name"), replace(*names))[1])
+    FileVault(tmp_path / "vault").put(CONTENT, 2000)
+    assert steps[:2] == ["sync", "name"]
+    assert "sync" in steps[2:]
+
+
+def test_a_full_disk_is_unavailable_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    vault = FileVault(tmp_path / "vault")
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(Unavailable):
+        vault.put(CONTENT, 2000)
+    assert kept(vault) == []

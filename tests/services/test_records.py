@@ -1,0 +1,369 @@
+"""Records: who may make them, that everything in them is checked, and that they do not exist for anybody else."""
+
+from dataclasses import replace
+
+import pytest
+
+from ledger import sealing
+from ledger.errors import (
+    BadSignature,
+    Conflict,
+    Expired,
+    InvalidFile,
+    InvalidInput,
+    InvalidMessage,
+    NotAuthorised,
+    NotFound,
+    Refused,
+    VolensError,
+)
+from ledger.events import Published, SuspensionChanged
+from ledger.model import Record, to_hash
+from ledger.services.records import INVITATION_LIFE, OFFER_LIFE, Deposit
+from ledger.typed_data import struct_hash
+from scripts.vector_sources.world import CHAIN_ID, phrase
+
+KEY = sealing.EncryptionKey.from_seed(phrase("patient x-wing"))
+NOWHERE = to_hash(phrase("a record that does not exist"))
+
+
+@pytest.fixture
+def listed(make_forge):
+    """A hospital with an invited patient, and nothing registered yet."""
+    forge = make_forge(stage="listed")
+    forge.claim(forge.invite())
+    return forge
+
+
+def deposits(forge):
+    return [forge.deposit(name) for name in forge.world.files]
+
+
+def register(forge, entries=None, record=None, by=None, caller=None):
+    found = record or forge.world.record
+    signature = forge.signature(found, by or forge.world.hospital)
+    caller = caller or forge.world.hospital.address
+    return forge.services.records.register(caller, found, signature, entries or deposits(forge))
+
+
+def refused(forge, kind, match=None, **options):
+    with pytest.raises(kind, match=match):
+        register(forge, **options)
+    with forge.store.begin() as tx:
+        assert tx.records_of(forge.world.patient.address) == []
+
+
+# Invitations
+
+
+def test_only_a_listed_institution_invites(listed):
+    w = listed.world
+    for caller in (w.journal, w.stranger, w.patient):
+        with pytest.raises(NotAuthorised) as refusal:
+            listed.services.records.invite(caller.address, "A case")
+        assert refusal.value.reason == "not_listed"
+    listed.chain.emit(SuspensionChanged(0, w.hospital.address, True))
+    with pytest.raises(NotAuthorised):
+        listed.invite()
+
+
+def test_the_database_does_not_hold_the_token(listed):
+    token = listed.invite()
+    with listed.store.begin() as tx:
+        rows = tx._db.exec_driver_sql("SELECT token FROM invitations").fetchall()
+    assert all(token not in str(row) for row in rows)
+
+
+def test_an_invitation_is_answered_once(listed):
+    w, records, token = listed.world, listed.services.records, listed.invite()
+    records.claim(token, w.mother.address, KEY.public)
+    with pytest.raises(Conflict, match="answered this invitation"):
+        records.claim(token, w.stranger.address, KEY.public)
+    assert records.invitation(token).subject == w.mother.address
+
+
+def test_answering_again_with_the_same_is_harmless_and_with_another_key_is_not(listed):
+    w, records, token = listed.world, listed.services.records, listed.invite()
+    for _ in range(2):
+        records.claim(token, w.mother.address, KEY.public)
+    other = sealing.EncryptionKey.from_seed(phrase("other")).public
+    with pytest.raises(Conflict):
+        records.claim(token, w.mother.address, other)
+    assert records.invitation(token).encryption_key == KEY.public
+
+
+def test_a_pseudonym_answers_one_invitation_only(listed):
+    with pytest.raises(Conflict, match="fresh"):
+        listed.claim(listed.invite())
+
+
+def test_an_unanswered_invitation_expires_and_an_answered_one_does_not(listed):
+    records, early, late = listed.services.records, listed.invite(), listed.invite()
+    records.claim(early, listed.world.mother.address, KEY.public)
+    listed.chain.now += INVITATION_LIFE
+    listed.mine()
+    assert records.invitation(early).subject
+    for act in (records.invitation, lambda token: records.claim(token, listed.world.stranger.address, KEY.public)):
+        with pytest.raises(Expired):
+            act(late)
+
+
+def test_an_unknown_invitation_is_not_found(listed):
+    for act in (
+        listed.services.records.invitation,
+        lambda token: listed.services.records.claim(token, listed.world.mother.address, KEY.public),
+    ):
+        with pytest.raises(NotFound):
+            act("no such token")
+
+
+@pytest.mark.parametrize("title", ["", "x" * 501, "a\nb", "a\u202eb"])
+def test_a_title_that_could_deceive_is_refused(listed, title):
+    with pytest.raises(InvalidMessage):
+        listed.invite(title)
+
+
+# Registering
+
+
+def test_a_registered_record_is_whole(listed):
+    entries = deposits(listed)
+    name = register(listed, entries)
+    assert name == listed.world.record_hash
+    stored = listed.services.records.record(listed.world.patient.address, name)
+    assert [entry.item for entry in stored.items] == list(listed.world.items)
+    assert [entry.sealed for entry in stored.items] == [entry.sealed for entry in entries]
+    assert register(listed, entries) == name, "registering again is harmless"
+
+
+def test_the_patient_can_open_what_is_hers(listed):
+    register(listed)
+    stored = listed.services.records.record(listed.world.patient.address, listed.world.record_hash)
+    for entry in stored.items:
+        info = sealing.subject_info(
+            chain_id=CHAIN_ID,
+            registry=listed.domain.registry,
+            record=stored.hash,
+            item=struct_hash(entry.item),
+            subject=listed.world.patient.address,
+        )
+        identity = sealing.hpke_unwrap(entry.subject_wrap, KEY, info)
+        with listed.vault.open(entry.sealed) as sealed:
+            assert sealing.unseal_bytes(sealed.read(), identity) == listed.world.files[entry.item.name]
+
+
+def test_only_the_controller_of_a_record_registers_it(listed):
+    refused(listed, NotAuthorised, caller=listed.world.stranger.address)
+    refused(listed, BadSignature, by=listed.world.stranger)
+
+
+def test_a_controller_that_is_no_longer_listed_registers_nothing(listed):
+    entries = deposits(listed)
+    listed.chain.emit(SuspensionChanged(0, listed.world.hospital.address, True))
+    refused(listed, NotAuthorised, entries=entries)
+
+
+def test_a_patient_who_answered_nobody_is_not_registered(make_forge):
+    forge = make_forge(stage="listed")
+    refused(forge, InvalidMessage, "has not answered")
+
+
+def test_a_patient_who_answered_another_institution_is_not_registered(listed):
+    """Otherwise any institution could attach its files to somebody's pseudonym."""
+    with listed.store.begin() as tx:
+        tx._db.exec_driver_sql("UPDATE invitations SET controller = ?", (listed.world.research.address,))
+    refused(listed, InvalidMessage, "has not answered")
+
+
+def test_a_record_bears_the_title_the_patient_saw(listed):
+    refused(listed, InvalidMessage, "title", record=replace(listed.world.record, title="Something else"))
+
+
+def test_what_was_not_uploaded_is_not_registered(listed):
+    entries = deposits(listed)
+    entries[1] = replace(entries[1], sealed=NOWHERE)
+    refused(listed, NotFound, r"ct\.dcm", entries=entries)
+
+
+def test_what_somebody_else_uploaded_is_not_registered(listed):
+    entries = deposits(listed)
+    with listed.store.begin() as tx:
+        tx._db.exec_driver_sql("UPDATE uploads SET controller = ?", (listed.world.research.address,))
+    refused(listed, NotFound, "not uploaded", entries=entries)
+
+
+def test_sealed_bytes_of_another_file_are_not_registered(listed):
+    entries = deposits(listed)
+    entries[0], entries[1] = (
+        replace(entries[0], sealed=entries[1].sealed),
+        replace(entries[1], sealed=entries[0].sealed),
+    )
+    refused(listed, (InvalidInput, Refused), entries=entries)
+
+
+def test_a_sealed_file_with_other_content_is_not_registered(listed):
+    """The key and the file fit each other, but the content is not what the record names."""
+    w = listed.world
+    found, data = sealing.seal_bytes(b"something the patient never saw")
+    digest, _ = listed.services.records.upload(w.hospital.address, [data])
+    info = sealing.deposit_info(
+        chain_id=CHAIN_ID,
+        registry=listed.domain.registry,
+        item=struct_hash(w.items[0]),
+        controller=w.hospital.address,
+    )
+    wrapped = sealing.hpke_wrap(found.identity, listed.services.custodian.public_key, info)
+    refused(listed, InvalidFile, "content", entries=[Deposit(w.items[0], digest, wrapped), *deposits(listed)[1:]])
+
+
+@pytest.mark.parametrize("sealed", [b"not an age file", b"age-encryption.org/v1\n", b"\0"])
+def test_bytes_that_are_no_sealed_file_are_not_registered(listed, sealed):
+    entries = [listed.deposit("narrative.md", sealed), *deposits(listed)[1:]]
+    refused(listed, (InvalidFile, Refused), entries=entries)
+
+
+def test_a_key_wrapped_for_another_item_is_not_accepted(listed):
+    entries = deposits(listed)
+    entries[0] = replace(entries[0], wrapped=entries[1].wrapped)
+    refused(listed, Refused, entries=entries)
+
+
+@pytest.mark.parametrize("wrapped", [b"", b"\0", b"\0" * 1000, b"\0" * 4096])
+def test_a_key_that_is_no_key_is_not_accepted(listed, wrapped):
+    entries = deposits(listed)
+    entries[0] = replace(entries[0], wrapped=wrapped)
+    refused(listed, VolensError, entries=entries)
+
+
+@pytest.mark.parametrize("change", [lambda e: e[:-1], lambda e: e[::-1], lambda e: [*e, e[0]], lambda e: []])
+def test_every_item_is_opened_once_and_in_order(listed, change):
+    entries = change(deposits(listed))
+    with pytest.raises(InvalidMessage):
+        listed.services.records.register(
+            listed.world.hospital.address,
+            listed.world.record,
+            listed.signature(listed.world.record, listed.world.hospital),
+            entries,
+        )
+
+
+def test_an_item_of_another_record_is_refused(listed):
+    entries = deposits(listed)
+    entries[0] = replace(entries[0], item=replace(entries[0].item, size=1))
+    refused(listed, InvalidMessage, "belong to the record", entries=entries)
+
+
+# Offers
+
+
+def test_an_offer_is_what_was_proposed_until_it_expires(make_forge):
+    forge = make_forge(stage="registered")
+    records, grants = forge.services.records, forge.grants()
+    token = records.offer(forge.world.hospital.address, forge.world.record_hash, grants, "en")
+    offer, stored = records.offered(token)
+    assert (offer.grants, offer.language, stored.hash) == (grants, "en", forge.world.record_hash)
+    forge.chain.now += OFFER_LIFE
+    with pytest.raises(Expired):
+        records.offered(token)
+    with pytest.raises(NotFound):
+        records.offered("no such token")
+
+
+def test_only_the_controller_offers_and_only_its_own_record(make_forge):
+    forge = make_forge(stage="registered")
+    w, records = forge.world, forge.services.records
+    for caller, record in (
+        (w.stranger, w.record_hash),
+        (w.patient, w.record_hash),
+        (w.journal, w.record_hash),
+        (w.hospital, NOWHERE),
+    ):
+        with pytest.raises(NotFound, match="of yours"):
+            records.offer(caller.address, record, forge.grants(), "en")
+    with pytest.raises(InvalidMessage, match=r"grants\[1\]\.record"):
+        records.offer(w.hospital.address, w.record_hash, (w.grant(), replace(w.grant(), record=NOWHERE)), "en")
+
+
+# Documents
+
+
+def test_only_what_its_issuer_published_on_chain_is_kept(make_forge):
+    forge = make_forge(stage="listed")
+    form, records = forge.world.form, forge.services.records
+    other = replace(form, version=2)
+    with pytest.raises(NotFound, match="not published"):
+        records.publish(other)
+    forge.chain.emit(Published(0, forge.world.journal.address, other.hash))
+    with pytest.raises(NotFound, match="by its issuer"):
+        records.publish(other)
+    records.publish(form)
+    assert records.document(form.hash) == form
+    with pytest.raises(NotFound):
+        records.document(other.hash)
+
+
+# Everybody else
+
+
+def reading(forge, caller, record):
+    records = forge.services.records
+    return [
+        lambda: records.record(caller.address, record),
+        lambda: records.grants(caller.address, record, 36),
+        lambda: records.accesses(caller.address, record),
+    ]
+
+
+@pytest.mark.parametrize("who", ["journal", "research", "stranger", "mother"])
+def test_a_record_does_not_exist_for_others(forge, who):
+    caller = getattr(forge.world, who)
+    for theirs, nothing in zip(
+        reading(forge, caller, forge.world.record_hash), reading(forge, caller, NOWHERE), strict=True
+    ):
+        with pytest.raises(NotFound) as there:
+            theirs()
+        with pytest.raises(NotFound) as nowhere:
+            nothing()
+        assert str(there.value) == str(nowhere.value)
+
+
+@pytest.mark.parametrize("who", ["patient", "hospital"])
+def test_it_exists_for_those_it_concerns(forge, who):
+    for read in reading(forge, getattr(forge.world, who), forge.world.record_hash):
+        read()
+
+
+def test_two_patients_of_one_hospital_are_strangers_to_each_other(forge):
+    w = forge.world
+    token = forge.invite("Another case")
+    forge.services.records.claim(token, w.mother.address, KEY.public)
+    entries = deposits(forge)
+    mine = w.record_hash
+    other = Record(
+        w.hospital.address, w.mother.address, (), "Another case", w.record.items, 1, to_hash(phrase("other record"))
+    )
+    hers = register(forge, entries, record=other)
+    for caller, own, foreign in ((w.patient, mine, hers), (w.mother, hers, mine)):
+        for read in reading(forge, caller, own):
+            read()
+        for read in reading(forge, caller, foreign):
+            with pytest.raises(NotFound):
+                read()
+
+
+def test_a_steward_reads_what_she_answers_for(make_forge):
+    forge = make_forge(stewards=("mother",))
+    for read in reading(forge, forge.world.mother, forge.world.record_hash):
+        read()
+
+
+def test_standings_are_those_of_each_signer(make_forge):
+    forge = make_forge(stewards=("mother",))
+    views = forge.services.records.grants(forge.world.patient.address, forge.world.record_hash, 36)
+    seen = {(view.hash, view.subject): str(view.standing) for view in views}
+    grant = struct_hash(forge.world.grant())
+    assert seen[grant, forge.world.patient.address] == "permitted"
+    assert seen[grant, forge.world.mother.address] == "no_consent"
+    forge.revoke()
+    views = forge.services.records.grants(forge.world.patient.address, forge.world.record_hash, 36)
+    assert {str(v.standing) for v in views if v.hash == grant} == {"revoked", "no_consent"}

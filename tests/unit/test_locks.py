@@ -1,0 +1,83 @@
+"""The lock files are sound, and each way in which they could be unsound is noticed."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+from scripts import locks
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    """The lock files of the project, copied, to be broken."""
+    for name in ("pyproject.toml", "requirements.txt", "requirements-dev.txt", "package-lock.json"):
+        shutil.copy(locks.ROOT / name, tmp_path)
+    monkeypatch.setattr(locks, "ROOT", tmp_path)
+    return tmp_path
+
+
+def edit(path, change):
+    path.write_text(change(path.read_text()))
+
+
+def test_the_lock_files_of_the_project_are_sound():
+    assert locks.problems() == []
+
+
+def test_nothing_to_say_is_success(copy, capsys):
+    with pytest.raises(SystemExit) as end:
+        locks.main()
+    assert end.value.code == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_problem_is_said_and_fails(copy, capsys):
+    edit(copy / "requirements.txt", lambda text: text + "siwe==4.0.0 \\\n    --hash=sha256:00\n")
+    with pytest.raises(SystemExit) as end:
+        locks.main()
+    assert end.value.code == 1
+    assert "requirements.txt contains siwe, which holds web3 below 8." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text + "\n--index-url https://packages.example/simple\n", "names a download address"),
+        (lambda text: text + "\n--find-links ./wheels\n", "names a download address"),
+        (lambda text: text + "\n--extra-index-url x\n", "names a download address"),
+        (lambda text: re.sub(r"(?m)^(web3==)[^ ]+", r"\g<1>7.0.0", text), "holds web3 at 7.0.0; >=8 is needed"),
+        (lambda text: re.sub(r"(?m)^web3==", "web4==", text), "does not pin web3"),
+        (lambda text: text + "\nleftpad==1.0\n", "leftpad==1.0 has no hash"),
+        (lambda text: text + "\nhpke==1.0 \\\n    --hash=sha256:00\n", "contains hpke"),
+        (lambda _: "", "does not pin web3"),
+    ],
+    ids=["index", "links", "extra index", "downgrade", "missing", "no hash", "banned", "empty"],
+)
+def test_broken_requirements(copy, name, change, said):
+    edit(copy / name, change)
+    found = locks.problems()
+    assert [problem for problem in found if name in problem and said in problem], found
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda entry: entry | {"resolved": "somewhere"}, "names a download address for"),
+        (lambda entry: {k: v for k, v in entry.items() if k != "integrity"}, "has no integrity for"),
+    ],
+    ids=["address", "integrity"],
+)
+def test_broken_node_packages(copy, change, said):
+    lock = json.loads((copy / "package-lock.json").read_text())
+    path = next(path for path, entry in lock["packages"].items() if path and "integrity" in entry)
+    lock["packages"][path] = change(lock["packages"][path])
+    (copy / "package-lock.json").write_text(json.dumps(lock))
+    assert locks.problems() == [f"package-lock.json {said} {path}."]
+
+
+def test_pins_are_read_whatever_stands_around_them():
+    text = "A_b==1.2 ; python_version < '4' \\\n    --hash=x\n# c==1\nd[extra]==3\\\ne>=4\n  f==5\n"
+    assert locks.pins(text) == {"a-b": "1.2", "d": "3"}
