@@ -161,7 +161,10 @@ def create_app(services: Services) -> FastAPI:
     async def request_id(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         given = request.headers.get("x-request-id", "")
         request.state.request_id = given if given.isascii() and 0 < len(given) <= 64 else secrets.token_hex(8)
-        response = await call_next(request)
+        try:
+            response = await call_next(request)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the caller gets an answer and the log no content)
+            response = errors.unexpected(request, error)
         response.headers["X-Request-ID"] = request.state.request_id
         response.headers.setdefault("Cache-Control", "no-store")
         return response

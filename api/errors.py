@@ -1,6 +1,7 @@
 """One table from our errors to HTTP, and one handler that applies it: RFC 9457 everywhere but under /access."""
 
 import logging
+import traceback
 from http import HTTPStatus
 from typing import Any
 
@@ -78,9 +79,15 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> Response:
-        return problem(request, error.status_code, HTTPStatus(error.status_code).name.lower(), str(error.detail))
+        status = error.status_code
+        code = "invalid_input" if status == 400 else HTTPStatus(status).name.lower()
+        answer = problem(request, status, code, str(error.detail))
+        answer.headers.update(error.headers or {})  # Allow, for a wrong method
+        return answer
 
-    @app.exception_handler(Exception)
-    def _unexpected(request: Request, error: Exception) -> Response:
-        _log.error("unexpected %s", type(error).__name__, exc_info=error)
-        return problem(request, 500, "internal", "Something went wrong on our side; nothing was released.")
+
+def unexpected(request: Request, error: Exception) -> Response:
+    """The answer to a failure nobody foresaw. Its message may quote anything, so only its place is logged."""
+    place = "".join(traceback.format_tb(error.__traceback__))
+    _log.error("unexpected %s in request %s\n%s", type(error).__name__, request.state.request_id, place)
+    return problem(request, 500, "internal", "Something went wrong on our side; nothing was released.")

@@ -1,6 +1,7 @@
 """One HTTP connection to a Volens service: problems become our own errors, signing in is one call."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Protocol, Self
@@ -16,6 +17,7 @@ from ledger.model import Address, Hash
 MAX_ANSWER = 16 * 2**20
 SIGN_IN_LIFE = 300
 STATEMENT = "Sign in to Volens."
+_CODE = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
 class Signer(Protocol):
@@ -185,6 +187,17 @@ class Client:
                 return found
             time.sleep(0.1)
         raise Unavailable("The message is accepted but not yet recorded. It will be; look again later.")
+
+
+def part(text: str) -> str:
+    """A piece of a path that a person typed: one piece, whatever is in it.
+
+    Raises:
+        InvalidInput: it cannot be a code that a service gave out.
+    """
+    if not _CODE.fullmatch(text):
+        raise InvalidInput("This is not a code that a service gave out; was it copied whole?")
+    return text
 
 
 def _error_of(answer: httpx.Response) -> VolensError:

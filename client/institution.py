@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from client.http import Client
+from client.http import Client, part
 from ledger import sealing
 from ledger.deidentify import deidentify
 from ledger.errors import Conflict, InvalidFile, InvalidInput, InvalidMessage
@@ -109,7 +109,7 @@ class Institution:
         Raises:
             InvalidInput: the folder is not a case folder, or nobody has answered the invitation.
         """
-        answered = self._client.get(f"/v1/invitations/{invitation}")
+        answered = self._client.get(f"/v1/invitations/{part(invitation)}")
         if answered["subject"] is None:
             raise InvalidInput("The patient has not answered the invitation yet.")
         entries = read_folder(folder)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from client.http import Client
+from client.http import Client, part
 from ledger import sealing
 from ledger.errors import Conflict, InvalidFile
 from ledger.model import Address, Hash, Item, ReleaseRequest, hash32
@@ -128,7 +128,7 @@ class Recipient:
 
     def bundle(self, evaluation: str) -> bytes:
         """The evidence of a decision, to be kept and verified offline."""
-        return self._client.bytes_of(f"/v1/bundles/{evaluation}")
+        return self._client.bytes_of(f"/v1/bundles/{part(evaluation)}")
 
 
 def fetch(client: Client, entry: Mapping[str, Any], identity: sealing.Secret[str], folder: Path) -> Path:

@@ -4,7 +4,7 @@ A bundle is canonical JSON (RFC 8785). It opens the record, the items asked for 
 only names by hash. Verifying decides again, from proven slots, and compares.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,12 +14,15 @@ from ledger.documents import Form, canonical, document_hash, parse_canonical
 from ledger.errors import BadSignature, InvalidInput, InvalidMessage, InvalidProof
 from ledger.model import Address, Approval, Consent, Grant, Hash, Item, Record, address, hash32, integer
 from ledger.proofs import AccountProof, Header, SlotProof, read_nodes
-from ledger.slots import Proven, ProvenFacts
+from ledger.slots import Proven, ProvenFacts, Slot, needed
 from ledger.typed_data import commitment_hash, parse_signature, struct_hash, verify
 
 TYPE = "VolensBundle"
 VERSION = 1
 MAX_SIZE = 4 * 2**20
+MAX_AGE = 3600
+"""Seconds a block may have been old at any service. The time of a decision is stated, not proven: were this not
+bounded, an old block could be passed off as the evidence of a decision made after a revocation."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,7 @@ def verify_bundle(data: bytes, trusted_block: Hash, deployment: Deployment) -> V
         4. every slot is proven under its contract
         5. the record is signed by its controller and holds the opened items
         6. the grant belongs to it, and each consent shown was signed by its signer for this very grant
-        7. deciding again from the proven slots gives the same decision
+        7. deciding again from the proven slots gives the same decision; all it looks at is shown and rightly named
 
     Args:
         data: the bundle file.
@@ -240,12 +243,14 @@ def _verify(bundle: Any, trusted_block: Hash, deployment: Deployment) -> Verifie
         denials,
     )
     stated = bundle["decision"]
-    moment = Moment.of(headers, integer(stated["at"], "decision.at"), integer(stated["maxAge"], "decision.maxAge"))
+    wall, max_age = integer(stated["at"], "decision.at"), integer(stated["maxAge"], "decision.maxAge", MAX_AGE)
+    moment = Moment.of(headers, wall, max_age)
     decision = decide(question, evidence, moment)
     if decision_json(decision) != stated:
         raise InvalidProof(
             f"The evidence does not support the decision: it says {stated['reason']}, the evidence {decision.reason}."
         )
+    _check_slots(bundle["contracts"], needed(question, record, evidence.grants, evidence.forms, facts))
     if decision.permitted and set(signers) != {record.record.subject, *record.record.stewards}:
         raise InvalidProof("The bundle does not show the signed consent of everybody whose consent the record needs.")
     return Verified(question, decision, record.record, grant, signers)
@@ -277,6 +282,14 @@ def _facts(contracts: Any, head: Header, deployment: Deployment) -> ProvenFacts:
                 raise InvalidProof(f"{name}.{slot['label']} holds another value than the bundle states.")
             values[name, key] = value
     return ProvenFacts(values)
+
+
+def _check_slots(contracts: Any, slots: Iterable[Slot]) -> None:
+    """Every slot that a decision of this kind looks at is shown, under the label that tells a person what it holds."""
+    shown = {(name, slot["key"]): slot["label"] for name, proven in contracts.items() for slot in proven["slots"]}
+    for slot in slots:
+        if shown.get((slot.contract, slot.key)) != slot.label:
+            raise InvalidProof(f"The bundle does not show {slot.contract}.{slot.label} under that name.")
 
 
 def _signers(consents: Any, grant: Grant | None, deployment: Deployment) -> dict[Address, Address]:

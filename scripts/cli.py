@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from scripts.commands import audit, parties, recipients, records, wallets
-from scripts.console import DEFAULT_FACTS, DEFAULT_RPC, Json, RpcUrl, command, out, show
+from scripts.console import DEFAULT_FACTS, DEFAULT_RPC, Json, RpcUrl, command, load_deployment, out, show
 
 app = typer.Typer(
     help="A dynamic consent ledger: what a patient allows, provable; what she takes back, at once.",
@@ -35,15 +35,17 @@ def deploy(
     """Deploy the contracts, or check those that are there. Running it again changes nothing."""
     from api.settings import read_key
     from ledger.model import address
+    from scripts.deploy import check_chain, write
     from scripts.deploy import deploy as run
-    from scripts.deploy import write
     from wallet.keys import SigningKey
 
     secret = read_key(key_file, "The payer's key").reveal()
     payer = SigningKey.from_secret(secret).address
-    deployment = run(
-        rpc_url, secret, address(owner) if owner else payer, lambda line: None if as_json else out.print(line)
-    )
+    known = load_deployment(output) if output.exists() else None
+    if known is not None:
+        check_chain(rpc_url, known)
+    owning = address(owner) if owner else payer
+    deployment = run(rpc_url, secret, owning, lambda line: None if as_json else out.print(line), known)
     write(deployment, output)
     show(deployment.to_json(), as_json, lambda: out.print(f"Deployment facts: {output}"))
 

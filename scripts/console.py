@@ -52,10 +52,13 @@ _field: ContextVar[str] = ContextVar("field", default="")
 _ending: ContextVar[ExitStack] = ContextVar("ending")
 
 
-def command(app: typer.Typer, name: str | None = None) -> Callable[[F], F]:
+def command(app: typer.Typer, name: str | None = None, dashes: bool = False) -> Callable[[F], F]:
     """Register a command whose deliberate errors become one sentence on stderr and an exit code.
 
     A command that takes `--json` is given `--field` as well.
+
+    Args:
+        dashes: whether an argument may begin with a dash, as a code that a service gave out can.
     """
 
     def register(function: F) -> F:
@@ -83,7 +86,7 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[F], F]:
         if "as_json" in shape.parameters:
             extra = Parameter("field", Parameter.KEYWORD_ONLY, default="", annotation=Field)
             guarded.__signature__ = shape.replace(parameters=[*shape.parameters.values(), extra])  # type: ignore[attr-defined]
-        app.command(name)(guarded)
+        app.command(name, context_settings={"ignore_unknown_options": dashes})(guarded)
         return function
 
     return register

@@ -38,7 +38,13 @@ RECEIPT_SECONDS = 60
 Progress = Callable[[str], None]
 
 
-def deploy(rpc_url: str, secret: bytes, owner: Address, progress: Progress = lambda _: None) -> Deployment:
+def deploy(
+    rpc_url: str,
+    secret: bytes,
+    owner: Address,
+    progress: Progress = lambda _: None,
+    known: Deployment | None = None,
+) -> Deployment:
     """Deploy what is missing, check what is there.
 
     Args:
@@ -46,6 +52,8 @@ def deploy(rpc_url: str, secret: bytes, owner: Address, progress: Progress = lam
         secret: private key of the account that pays.
         owner: who may list parties in the Directory.
         progress: called with a sentence for each contract.
+        known: facts of an earlier run. They say in which block a contract was created, which a node that keeps no old
+            states cannot.
 
     Raises:
         LedgerUnavailable: the node does not answer. WrongChain: an address holds other code than ours.
@@ -65,7 +73,7 @@ def deploy(rpc_url: str, secret: bytes, owner: Address, progress: Progress = lam
         await_receipt(node, transaction)
     contracts: dict[str, Contract] = {}
     for name in DEPLOYED:
-        contracts[name] = _checked(node, name, places[name])
+        contracts[name] = _checked(node, name, places[name], known.contracts[name] if known else None)
         progress(f"{name} at {contracts[name].address}")
     return Deployment(chain_id, genesis, contracts)
 
@@ -184,11 +192,14 @@ def _place(creation: bytes) -> Address:
     return address("0x" + keccak(b"\xff" + bytes.fromhex(PROXY[2:]) + SALT + keccak(creation))[12:].hex())
 
 
-def _checked(node: Node, name: str, where: Address) -> Contract:
+def _checked(node: Node, name: str, where: Address, known: Contract | None) -> Contract:
     code = _code(node, where)
     if not same_code(code, artifact(name)):
         raise WrongChain(f"The contract at {where} is not {name}: its code differs from the build in this version.")
-    return Contract(where, to_hash(keccak(code)), _first_block(node, where))
+    code_hash = to_hash(keccak(code))
+    if known is not None and (known.address, known.code_hash) == (where, code_hash):
+        return known
+    return Contract(where, code_hash, _first_block(node, where))
 
 
 def same_code(code: bytes, build: dict[str, Any]) -> bool:
@@ -208,11 +219,18 @@ def _code(node: Node, where: Address, block: str = "latest") -> bytes:
 
 
 def _first_block(node: Node, where: Address) -> int:
-    """The first block in which an address has code: by halving, since code never leaves."""
+    """The first block in which an address has code: by halving, since code never leaves.
+
+    Where the node no longer has the state of a block, an earlier block, which is as right and only slower to replay.
+    """
     low, high = 0, int(node.request("eth_blockNumber"), 16)
     while low < high:
         middle = (low + high) // 2
-        if _code(node, where, hex(middle)):
+        try:
+            there = _code(node, where, hex(middle))
+        except LedgerUnavailable:
+            return low
+        if there:
             high = middle
         else:
             low = middle + 1

@@ -11,6 +11,7 @@ reaches only the parent, which then stops things in its own order.
 
 import atexit
 import contextlib
+import gzip
 import http.client
 import itertools
 import json
@@ -222,9 +223,16 @@ def _promote(saved: Path, state: Path) -> None:
             data = saved.read_bytes()
             # All text in it is hex, so what was cut off lacks closing braces.
             if data and data.count(b"{") == data.count(b"}"):
-                complete = state.with_name(state.name + ".complete")
-                complete.write_bytes(data)
-                complete.replace(state)
+                _put(state, data)
+
+
+def _put(state: Path, data: bytes) -> None:
+    """Write the state file, whole or not at all."""
+    with tempfile.NamedTemporaryFile(dir=state.parent, prefix=f"{state.name}.", delete=False) as complete:
+        complete.write(data)
+        complete.flush()
+        os.fsync(complete.fileno())
+    Path(complete.name).replace(state)
 
 
 class _Keeper(threading.Thread):
@@ -240,6 +248,10 @@ class _Keeper(threading.Thread):
         while not self._ended.wait(0.5):
             with contextlib.suppress(OSError):
                 _promote(*self._files)
+
+    def take(self, data: bytes) -> None:
+        """Make this the state file."""
+        _put(self._files[1], data)
 
     def end(self) -> None:
         """Stop looking, and look a last time. Called when the node has ended."""
@@ -417,6 +429,11 @@ class Devnet:
     def running(self) -> bool:
         """Whether the process is alive."""
         return self._process.poll() is None
+
+    def save(self) -> None:
+        """Save the chain now, not only every few seconds. Nothing happens where no state is kept."""
+        if self._keeper:
+            self._keeper.take(gzip.decompress(bytes.fromhex(rpc(self.rpc_url, "anvil_dumpState")[2:])))
 
     def stop(self) -> None:
         """End the node: ask, so that anvil saves its state; after a bounded wait, kill. Harmless when it has ended."""

@@ -1,5 +1,6 @@
 """The embedded ledger: a devnet, the contracts, keys, and the service, in one folder and one process tree."""
 
+import fcntl
 import logging
 import socket
 import threading
@@ -7,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import uvicorn
 
@@ -16,7 +17,7 @@ from api.services import Services
 from api.settings import Settings, read_key, read_settings
 from ledger.adapters.chain import Node
 from ledger.deployment import Deployment
-from ledger.errors import InvalidInput, VolensError
+from ledger.errors import Conflict, InvalidInput, VolensError
 from ledger.model import Address
 from scripts.deploy import check_chain, deploy, write
 from scripts.devnet import Devnet, Kind, set_balance
@@ -56,6 +57,24 @@ def listen(host: str, port: int) -> socket.socket:
     return bound
 
 
+def claim(state: Path) -> IO[bytes]:
+    """Hold a state folder: no second ledger can run on it until the file that is returned is closed.
+
+    Raises:
+        Conflict: another process holds it.
+    """
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    held = (state / "lock").open("ab")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        held.close()
+        raise Conflict(
+            f"Another `volens up` runs on {state}. Stop it, or choose another folder with --state."
+        ) from None
+    return held
+
+
 class Stack:
     """A running ledger. Use it in a ``with`` statement.
 
@@ -65,10 +84,12 @@ class Stack:
         services: the use cases, for tests and for saying what was found.
     """
 
-    def __init__(self, settings: Settings, devnet: Devnet | None, bound: socket.socket, services: Services) -> None:
+    def __init__(
+        self, settings: Settings, devnet: Devnet | None, bound: socket.socket, services: Services, held: IO[bytes]
+    ) -> None:
         self.settings, self.devnet, self.services = settings, devnet, services
         self.url, self.rpc_url, self.deployment = settings.url, settings.rpc_url, services.deployment
-        self._bound = bound
+        self._bound, self._held = bound, held
         config = uvicorn.Config(
             create_app(services), log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=5
         )
@@ -97,12 +118,15 @@ class Stack:
             block_time: seconds between blocks of the devnet.
 
         Raises:
-            InvalidInput: a port is in use. WrongChain: the state belongs to another chain.
+            InvalidInput: a port is in use. Conflict: another ledger runs on the folder.
+            WrongChain: the state belongs to another chain.
             VolensError: the node or the database does not start; what was started is stopped.
         """
         bound = listen(host, port)
         devnet: Devnet | None = None
+        held: IO[bytes] | None = None
         try:
+            held = claim(state)
             if rpc_url is None:
                 saved = state / "anvil.json" if chain == "anvil" else None
                 devnet = Devnet.start(chain, port=node_port, state=saved, block_time=block_time, log=state / "node.log")
@@ -117,11 +141,13 @@ class Stack:
             services = build(settings)
             if devnet is not None and (lost := services.index.accept_loss()):
                 logging.getLogger(__name__).warning("the devnet lost %d blocks; what was relayed is sent again", lost)
-            return cls(settings, devnet, bound, services)
+            return cls(settings, devnet, bound, services, held)
         except BaseException:
             bound.close()
             if devnet is not None:
                 devnet.stop()
+            if held is not None:
+                held.close()
             raise
 
     def serve(self) -> None:
@@ -147,6 +173,7 @@ class Stack:
         self._bound.close()
         if self.devnet is not None:
             self.devnet.stop()
+        self._held.close()
 
     def __enter__(self) -> Self:
         return self
@@ -164,8 +191,9 @@ def operator_key(state: Path) -> Path:
 
 def _prepare(settings: Settings, devnet: Devnet | None, progress: Progress) -> Deployment:
     """Make missing keys, give the devnet's payers something to pay with, deploy what is missing."""
-    if settings.deployment.exists():
-        check_chain(settings.rpc_url, read_deployment(settings))
+    known = read_deployment(settings) if settings.deployment.exists() else None
+    if known is not None:
+        check_chain(settings.rpc_url, known)
     operator = SigningKey.from_secret(make_key(operator_key(settings.state_dir)))
     relayer = SigningKey.from_secret(make_key(settings.relayer_key))
     make_key(settings.master_key)
@@ -176,7 +204,9 @@ def _prepare(settings: Settings, devnet: Devnet | None, progress: Progress) -> D
     elif not balance(settings.rpc_url, relayer.address):
         progress(f"The relayer {relayer.address} has no ether: send it some, or nothing can be recorded.")
     secret = make_key(operator_key(settings.state_dir))
-    deployment = deploy(settings.rpc_url, secret, operator.address, progress)
+    deployment = deploy(settings.rpc_url, secret, operator.address, progress, known)
+    if devnet is not None and known is None:
+        devnet.save()  # before the facts: they must never outlive the chain they are about
     write(deployment, settings.deployment)
     return deployment
 

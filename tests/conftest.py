@@ -1,13 +1,14 @@
 """What the suites share: no sockets, and a ready world with everybody in it over an in-memory chain."""
 
 import hashlib
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import pytest_socket
 
-from api.app import assemble
+from api.app import assemble, create_app
 from api.services import Services
 from api.settings import Settings
 from ledger import invitations, sealing, siwe
@@ -26,6 +27,10 @@ from ledger.state import ROLE_CONTROLLER, ROLE_RECIPIENT
 from ledger.typed_data import parse_signature, struct_hash
 from scripts.vector_sources.world import CHAIN_ID, CHANNELS, DAY, START, World, phrase
 from wallet.keys import SigningKey
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # that httpx is to be replaced one day
+    from fastapi.testclient import TestClient
 
 URL = "https://consent.example"
 TITLE = "An example case"
@@ -265,3 +270,72 @@ def make_forge():
 @pytest.fixture
 def forge(make_forge):
     return make_forge()
+
+
+@pytest.fixture(scope="module")
+def shared_forge():
+    """A world that the tests of a module share; they only read it."""
+    made = Forge()
+    yield made
+    made.store.close()
+
+
+class Web:
+    """The HTTP service over a forge, without a socket: one call a line."""
+
+    def __init__(self, forge: Forge) -> None:
+        self.forge = forge
+        self.app = create_app(forge.services)
+        self.client = TestClient(self.app, base_url=URL, raise_server_exceptions=False)
+
+    def token(self, by: SigningKey) -> str:
+        """A bearer token."""
+        now = self.forge.chain.now
+        said = siwe.SignIn(
+            URL.removeprefix("https://"), by.address, "Sign in to Volens.", URL, CHAIN_ID,
+            self.client.post("/v1/auth/nonce").json()["nonce"], now, now + 300,
+        ).text()  # fmt: skip
+        body = {"message": said, "signature": by.sign(siwe.personal_digest(said))}
+        return str(self.client.post("/v1/auth/verify", json=body).json()["access_token"])
+
+    def call(self, method: str, path: str, body: Any = None, by: SigningKey | None = None, **options: Any) -> Any:
+        """The response to a request, signed in as somebody."""
+        headers = {"Authorization": f"Bearer {self.token(by)}"} if by else {}
+        headers |= options.pop("headers", {})
+        content = {} if body is None else {"json": body}
+        return self.client.request(method, path, headers=headers, **content, **options)
+
+    def get(self, path: str, by: SigningKey | None = None, **options: Any) -> Any:
+        return self.call("GET", path, by=by, **options)
+
+    def post(self, path: str, body: Any = None, by: SigningKey | None = None, **options: Any) -> Any:
+        return self.call("POST", path, body, by, **options)
+
+    def send(self, path: str, message: Message, by: SigningKey, signer: SigningKey | None = None) -> Any:
+        """Hand a signed message in."""
+        body = {
+            "message": message.to_json(),
+            "signer": (signer or by).address,
+            "signature": by.sign_typed(self.forge.domain, message),
+        }
+        return self.post(path, body)
+
+
+@pytest.fixture
+def make_web(make_forge):
+    return lambda **options: Web(make_forge(**options))
+
+
+@pytest.fixture
+def web(make_web):
+    return make_web()
+
+
+@pytest.fixture(scope="module")
+def shared_web(shared_forge):
+    return Web(shared_forge)
+
+
+@pytest.fixture
+def web_over():
+    return Web

@@ -35,6 +35,8 @@ def check(value: Any, schema: dict[str, Any], root: dict[str, Any] | None = None
                     wrong.append(f"{path} does not match {wanted}")
             case "minimum":
                 wrong += [f"{path} is less than {wanted}"] if _is(value, "integer") and value < wanted else []
+            case "maximum":
+                wrong += [f"{path} is more than {wanted}"] if _is(value, "integer") and value > wanted else []
             case "minItems":
                 wrong += [f"{path} is too short"] if isinstance(value, list) and len(value) < wanted else []
             case "maxItems":

@@ -8,6 +8,7 @@ public key together reveal another.
 """
 
 import secrets
+import sys
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,6 +22,8 @@ from ledger.errors import InvalidInput
 from ledger.model import Address, Message, address, keccak
 from ledger.sealing import EncryptionKey, Secret
 from ledger.typed_data import Domain
+
+sys.setrecursionlimit(1000)  # py_ecc, which eth-account brings, raises it: nested JSON would then overrun the stack
 
 SIGNING_PATH = "m/44'/60'/{index}'/0'/0'"
 ENCRYPTION_PATH = "m/44'/60'/{index}'/1'/0'"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from client.http import Client
+from client.http import Client, part
 from client.recipient import fetch
 from ledger import sealing, siwe
 from ledger.decisions import authenticate
@@ -59,7 +59,7 @@ class Patient:
         Raises:
             NotFound, Expired, Conflict: the invitation cannot be answered.
         """
-        invitation = self._client.get(f"/v1/invitations/{token}")
+        invitation = self._client.get(f"/v1/invitations/{part(token)}")
         keys = self.book.fresh()
         case = Case(keys.index, keys.address, invitation["title"], address(invitation["controller"]))
         # Remembered before it is sent: a pseudonym that may have been seen is never used again.
@@ -86,7 +86,7 @@ class Patient:
             InvalidInput: it is for somebody else, or says in its sentence what its fields do not.
             BadSignature: the institution did not sign the record.
         """
-        offered = self._client.get(f"/v1/offers/{token}")
+        offered = self._client.get(f"/v1/offers/{part(token)}")
         record = Record.from_json(offered["record"])
         case = next((case for case in self.book.cases if case.subject == record.subject), None)
         if case is None:

@@ -1,6 +1,7 @@
 """The chain over JSON-RPC. web3.py's types stop at this file; values of the core leave it."""
 
 import json
+import sys
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
@@ -33,6 +34,8 @@ from ledger.events import (
 from ledger.model import Address, Hash, address, hash32, to_hash
 from ledger.ports import Call, Logged, Receipt
 from ledger.proofs import AccountProof, Header, SlotProof, read_proof, verify_header
+
+sys.setrecursionlimit(1000)  # py_ecc, which eth-account brings, raises it: nested JSON would then overrun the stack
 
 TIMEOUT = 5.0
 """Seconds after which a node that does not answer counts as unreachable."""

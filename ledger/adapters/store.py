@@ -10,7 +10,7 @@ from typing import Any, get_args
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, RowMapping, Table, create_engine, delete, event, func, insert, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from ledger.adapters import tables as t
@@ -40,9 +40,11 @@ def migrate(engine: Engine, revision: str = "head") -> None:
 def open_engine(url: str) -> Engine:
     """A database engine whose transactions are durable when they commit and never interleave their writes."""
     if not url.startswith("sqlite"):
-        return create_engine(url, isolation_level="SERIALIZABLE", pool_pre_ping=True)
+        return create_engine(url, isolation_level="SERIALIZABLE", pool_pre_ping=True, hide_parameters=True)
     pool = StaticPool if url == "sqlite://" else None  # what is in memory lives as long as its one connection
-    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False}, poolclass=pool)
+    # hide_parameters: what is written must not turn up in a log when writing fails
+    options: dict[str, Any] = {"poolclass": pool, "hide_parameters": True}
+    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False}, **options)
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: Any, _: Any) -> None:
@@ -77,9 +79,16 @@ class SqlStore:
 
     @contextmanager
     def begin(self) -> Iterator["SqlTransaction"]:
-        """One unit of work: durable as a whole when the block ends, undone as a whole when it raises."""
-        with self._lock, self._engine.begin() as connection:
-            yield SqlTransaction(connection)
+        """One unit of work: durable as a whole when the block ends, undone as a whole when it raises.
+
+        Raises:
+            Unavailable: the database is full, locked or out of reach; nothing was changed.
+        """
+        try:
+            with self._lock, self._engine.begin() as connection:
+                yield SqlTransaction(connection)
+        except OperationalError as error:
+            raise Unavailable(f"The database cannot be used: {type(error.orig).__name__}.") from error
 
     def close(self) -> None:
         """Close all connections."""

@@ -9,7 +9,7 @@ from ledger.bundles import Contents, SignedConsent
 from ledger.decisions import Decision, Denials, Moment, Opening, Reason
 from ledger.deployment import Deployment
 from ledger.documents import Form
-from ledger.errors import InvalidProof, LedgerUnavailable, NotFound
+from ledger.errors import InvalidInput, InvalidProof, LedgerUnavailable, NotFound, Refused, VolensError
 from ledger.model import Address
 from ledger.ports import Store
 from ledger.proofs import Header
@@ -56,16 +56,25 @@ class Bundling:
             return
         with self._index.at_head() as snapshot:
             newest = snapshot.head.number
+        failure: LedgerUnavailable | None = None
         for decision in waiting:
             try:
                 self._make(decision.id, decision.value)
             except LedgerUnavailable as error:
                 block = Header.from_rlp(bytes.fromhex(decision.value["headers"][0][2:])).number
                 if newest - block < HISTORY:
-                    raise  # tried again at the next look
-                _log.warning("the evidence of %s came too late: %s", decision.id, error)
-                with self._store.begin() as tx:
-                    tx.set_bundle(decision.id, b"")
+                    failure = error  # tried again at the next look; its block may have been replaced
+                else:
+                    self._give_up(decision.id, error)
+            except (InvalidInput, Refused) as error:
+                self._give_up(decision.id, error)  # it must not hold up those behind it
+        if failure is not None:
+            raise failure
+
+    def _give_up(self, decision: str, error: VolensError) -> None:
+        _log.warning("the evidence of %s cannot be made: %s", decision, error)
+        with self._store.begin() as tx:
+            tx.set_bundle(decision, b"")
 
     def _make(self, decision: str, kept: dict[str, Any]) -> bytes:
         bundle = self._build(kept)

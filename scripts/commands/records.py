@@ -56,7 +56,10 @@ def seal(
 
     def human() -> None:
         rows = [(report["name"], entry["action"], entry["what"]) for report in reports for entry in report["removed"]]
-        table(("file", "done", "what"), rows)
+        if rows:
+            table(("file", "done", "what"), rows)
+        else:
+            out.print("Nothing was found that had to be taken out.")
         for report in reports:
             for warning in report["warnings"]:
                 out.print(f"! {report['name']}: {warning}")

@@ -68,7 +68,7 @@ def new(
     show({"wallet": str(wallet), **({} if words_file else {"words": words})}, as_json, human)
 
 
-@command(app)
+@command(app, dashes=True)
 def join(
     invitation: Annotated[str, typer.Argument(help="The code from your hospital.")],
     wallet: Folder = DEFAULT_FOLDER,
@@ -83,7 +83,7 @@ def join(
     show(value, as_json, lambda: out.print(f"“{case.title}”\nYou are {case.subject} in this case."))
 
 
-@command(app, "open")
+@command(app, "open", dashes=True)
 def open_offer(
     offer: Annotated[str, typer.Argument(help="The code of the offer.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder for the opened files.")],
@@ -116,7 +116,7 @@ def _print_offer(opened: Any) -> None:
             out.print(f"  • {statement.text['en']}")
 
 
-@command(app)
+@command(app, dashes=True)
 def grant(
     offer: Annotated[str, typer.Argument(help="The code of the offer.")],
     only: Annotated[list[int] | None, typer.Option(help="Number of a sentence to agree to; may be repeated.")] = None,
@@ -228,7 +228,14 @@ def show_wallet(
             )
         if not standings:
             rows.append((case.title[:40], "–", "–", "–", "–", "no consent yet", "–"))
-    show(value, as_json, lambda: table(("case", "who", "what for", "where", "until", "state", "consent"), rows))
+
+    def human() -> None:
+        if rows:
+            table(("case", "who", "what for", "where", "until", "state", "consent"), rows)
+        else:
+            out.print("This wallet knows no case yet. `volens wallet join` answers an invitation.")
+
+    show(value, as_json, human)
 
 
 @command(app)

@@ -4,9 +4,9 @@ import json
 import os
 
 import pytest
-from running import CHEAP, PASSPHRASE, WORDS, run, secret_file
-from town import build
 
+from cli.running import CHEAP, PASSPHRASE, WORDS, run, secret_file
+from cli.town import build
 from scripts.stack import Stack
 from wallet import keystore
 from wallet.book import Book
@@ -54,6 +54,5 @@ def town(tmp_path_factory):
     folder = tmp_path_factory.mktemp("town")
     with Stack.start(folder / "state", port=0) as stack:
         stack.serve_in_background()
-        made = build(folder, stack)
-        with made.ending:
+        with build(folder, stack) as made:
             yield made

@@ -4,8 +4,8 @@ import json
 import os
 
 import pytest
-from running import PASSPHRASE, WORDS, secret_file
 
+from cli.running import PASSPHRASE, WORDS, secret_file
 from ledger.deployment import Contract, Deployment
 from ledger.events import DEPLOYED
 from ledger.model import address, to_hash

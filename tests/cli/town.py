@@ -5,8 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from running import CHEAP, PASSPHRASE
-
+from cli.running import CHEAP, PASSPHRASE
 from client.http import Client
 from client.institution import Institution
 from client.recipient import Recipient
@@ -35,6 +34,13 @@ class Town:
     facts: Path
     passphrase: Path
     ending: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self):
+        self.ending = ExitStack()
+        return self
+
+    def __exit__(self, *_):
+        self.ending.close()
 
     @property
     def url(self):

@@ -115,6 +115,18 @@ def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path):
         SqlStore(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'volens.db'}")
 
 
+def test_a_full_database_is_unavailable_and_keeps_its_secrets(store):
+    with store.begin() as tx:
+        tx._db.exec_driver_sql("PRAGMA max_page_count=1")  # it means: no page more than there are
+    with pytest.raises(Unavailable) as refusal, store.begin() as tx:
+        tx.append_log(b"something secret" * 100_000, None)
+    shown = str(refusal.value) + str(refusal.value.__cause__)
+    assert "cannot be used" in shown
+    assert "secret" not in shown
+    with store.begin() as tx:
+        assert tx.log_leaves() == []
+
+
 # Deny list
 
 

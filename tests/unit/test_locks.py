@@ -72,10 +72,19 @@ def test_broken_requirements(copy, name, change, said):
 )
 def test_broken_node_packages(copy, change, said):
     lock = json.loads((copy / "package-lock.json").read_text())
-    path = next(path for path, entry in lock["packages"].items() if path and "integrity" in entry)
+    path = "node_modules/hardhat"
     lock["packages"][path] = change(lock["packages"][path])
     (copy / "package-lock.json").write_text(json.dumps(lock))
     assert locks.problems() == [f"package-lock.json {said} {path}."]
+
+
+def test_only_native_packages_of_other_systems_may_lack_a_hash(copy):
+    lock = json.loads((copy / "package-lock.json").read_text())
+    bare = {"version": "1.0.0", "optional": True, "os": ["darwin"], "cpu": ["arm64"]}
+    lock["packages"]["node_modules/elsewhere"] = bare
+    lock["packages"]["node_modules/here"] = bare | {"os": ["linux"], "cpu": ["x64"]}
+    (copy / "package-lock.json").write_text(json.dumps(lock))
+    assert locks.problems() == ["package-lock.json has no integrity for node_modules/here."]
 
 
 def test_pins_are_read_whatever_stands_around_them():

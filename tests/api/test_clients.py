@@ -1,0 +1,408 @@
+"""The client and the wallet against the service in this process: the main job from invitation to revocation."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from client.http import Client
+from client.institution import Institution
+from client.recipient import Recipient
+from ledger.bundles import verify_bundle
+from ledger.errors import (
+    BadSignature,
+    Conflict,
+    InvalidFile,
+    InvalidInput,
+    InvalidMessage,
+    InvalidProof,
+    NotAuthorised,
+    NotFound,
+    Refused,
+    Unavailable,
+    WrongChain,
+)
+from ledger.events import Registered
+from ledger.model import Hash, to_hash
+from ledger.state import ROLE_CONTROLLER, ROLE_RECIPIENT
+from ledger.typed_data import struct_hash
+from scripts.vector_sources.world import phrase
+from wallet.book import BOOK, KEYSTORE, Book
+from wallet.keys import PartyKeys, entropy_to_words
+from wallet.patient import Patient
+
+WORDS = entropy_to_words(phrase("her words"))
+PASSPHRASE = "a passphrase only she knows"
+TITLE = "A shadow that was not what it seemed"
+NARRATIVE, NOTES = "narrative.md", "notes.txt"
+
+
+class Town:
+    """A hospital, a journal and a patient, each with a client of its own over one service."""
+
+    def __init__(self, web, folder, monkeypatch):
+        self.web, self.forge, self.folder = web, web.forge, folder
+        monkeypatch.setattr("time.time", self.forge.chain.clock)
+        monkeypatch.setattr("time.sleep", lambda _: self.tick())
+        self.keys = {name: PartyKeys.from_secret(phrase(name)) for name in ("hospital", "journal", "stranger")}
+        self.institution = Institution(self.client(), self.keys["hospital"])
+        self.journal = Recipient(self.client(), self.keys["journal"])
+        (folder / "original").mkdir()
+        self.files = {NARRATIVE: b"# A case\n\nIt was not.\n", NOTES: b"Seen twice.\n"}
+        for name, content in self.files.items():
+            (folder / "original" / name).write_bytes(content)
+
+    def client(self, pinned=None):
+        made = Client(str(self.web.client.base_url), pinned)
+        made._http.close()
+        made._http = type(self.web.client)(self.web.app, base_url=made.url)
+        return made
+
+    def tick(self):
+        self.forge.services.relays.pump()
+        self.forge.mine()
+
+    def wallet(self, name="wallet"):
+        book = Book.create(self.folder / name, WORDS, PASSPHRASE, cost=4096)
+        return Patient(book, self.client())
+
+    def enrol(self, patient=None):
+        patient = patient or self.wallet()
+        invitation = self.institution.invite(TITLE)
+        patient.join(invitation)
+        self.institution.seal(sorted((self.folder / "original").iterdir()), self.folder / "case")
+        record, name = self.institution.register(self.folder / "case", invitation)
+        return patient, record, name
+
+    def draft(self, record, **changes):
+        proposal = {
+            "recipient": self.keys["journal"].address, "items": [NARRATIVE], "purposes": ["case-report"],
+            "channels": ["journal"], "days": 30,
+        }  # fmt: skip
+        return self.institution.draft(record, self.forge.world.form.hash, proposal | changes)
+
+    def consent(self):
+        patient, _, record = self.enrol()
+        offer = patient.offer(self.institution.offer(record, [self.draft(record)]))
+        relay = patient.agree(offer, [0])
+        self.client().wait_for(relay, ("final",))
+        return patient, record, offer
+
+
+@pytest.fixture
+def town(make_web, tmp_path, monkeypatch):
+    web = make_web(stage="listed")
+    web.forge.services.records.publish(web.forge.world.form)
+    made = Town(web, tmp_path, monkeypatch)
+    return made
+
+
+# The main job
+
+
+def test_from_the_invitation_to_the_revocation(town):
+    patient, record, offer = town.consent()
+    files = {NARRATIVE: town.files[NARRATIVE]}
+    asked = town.journal.ask(record, "case-report", "journal", files=files)
+    assert (asked.permitted, asked.reason) == (True, "permitted")
+    assert not town.journal.ask(record, "case-report", "journal", items=[NOTES]).permitted
+    changed = {NARRATIVE: town.files[NARRATIVE] + b" "}
+    assert town.journal.ask(record, "case-report", "journal", files=changed).reason == "content_changed"
+
+    request = town.journal.request(record, [NARRATIVE], "case-report", "journal")
+    (opened,) = town.journal.release(request, town.folder / "received")
+    (seen, _) = sorted(patient.open_items(offer, town.folder / "preview"))
+    assert opened.read_bytes() == seen.read_bytes() == town.files[NARRATIVE]
+    with pytest.raises(Conflict):
+        town.journal.release(request, town.folder / "again")
+
+    evidence = town.journal.bundle(asked.evaluation)
+    block = town.forge.chain.header(json.loads(evidence)["block"]["number"]).hash
+    assert verify_bundle(evidence, block, town.forge.deployment).decision.permitted
+
+    (grant,) = patient.standings(patient.book.cases[0])
+    assert grant["standing"] == "granted"
+    (relay,) = patient.revoke([Hash(grant["id"])])
+    assert town.journal.ask(record, "case-report", "journal", items=[NARRATIVE]).reason == "revoked"
+    late = town.journal.request(record, [NARRATIVE], "case-report", "journal")
+    with pytest.raises(NotAuthorised) as refused:
+        town.journal.release(late, town.folder / "late")
+    assert refused.value.reason == "revoked"
+    assert not (town.folder / "late").exists()
+    assert town.client().wait_for(relay)["status"] in ("recorded", "final")
+    kinds = [entry["kind"] for entry in patient.accesses(patient.book.cases[0])]
+    assert (kinds.count("decision"), kinds.count("release"), kinds.count("outcome")) == (4, 2, 1)
+    assert town.institution.accesses(record)
+
+
+def test_taking_everything_back_ends_also_what_is_on_its_way(town):
+    patient, _, record = town.enrol()
+    offer = patient.offer(town.institution.offer(record, [town.draft(record)]))
+    patient.agree(offer, [0])  # signed and sent, not recorded
+    patient.revoke_all(patient.book.cases[0])
+    for _ in range(4):
+        town.tick()
+    assert town.journal.ask(record, "case-report", "journal", items=[NARRATIVE]).reason == "revoked"
+
+
+def test_a_wallet_opened_again_knows_what_it_needs(town):
+    patient, _, _ = town.consent()
+    again = Patient(Book.open(town.folder / "wallet", PASSPHRASE), town.client())
+    assert again.book.cases == patient.book.cases
+    assert again.standings(again.book.cases[0])[0]["standing"] == "granted"
+    assert again.book.case_of(patient.book.cases[0].record) == again.book.cases[0]
+    for unknown in (again.book.grant, again.book.case_of):
+        with pytest.raises(InvalidInput, match="no such"):
+            unknown(to_hash(phrase("nothing")))
+
+
+# What a patient does not sign
+
+
+def offered(town, patient, grants, tamper=None):
+    token = town.institution.offer(patient.record, grants)
+    if tamper:
+        real = patient.wallet._client.get
+        patient.wallet._client.get = lambda path: tamper(path, real(path))
+    return patient.wallet.offer(token)
+
+
+class Enrolled:
+    def __init__(self, town):
+        self.wallet, self.signed, self.record = town.enrol()
+
+
+@pytest.fixture
+def patient(town):
+    return Enrolled(town)
+
+
+def test_a_sentence_that_says_something_else_is_not_shown(town, patient):
+    grant = town.draft(patient.record)
+    with pytest.raises(InvalidInput, match="Do not sign"):
+        offered(town, patient, [replace(grant, summary=grant.summary.replace("Journal", "Friends"))])
+
+
+def test_a_part_that_is_not_in_the_record_is_not_shown(town, patient):
+    grant = town.draft(patient.record)
+    with pytest.raises(InvalidInput, match="not part of the record"):
+        offered(town, patient, [replace(grant, items=("photo.jpg",))])
+
+
+def test_a_recipient_the_directory_does_not_list_is_not_shown(town, patient):
+    grant = replace(town.draft(patient.record), recipient=town.keys["stranger"].address)
+    with pytest.raises(InvalidMessage, match="not listed"):
+        offered(town, patient, [grant])
+
+
+def swapped(name, change):
+    def tamper(path, answer):
+        if "/v1/offers/" in path:
+            answer = {**answer, name: change(answer[name])}
+        return answer
+
+    return tamper
+
+
+@pytest.mark.parametrize(
+    ("tamper", "kind"),
+    [
+        (swapped("record", lambda r: {**r, "title": "Something else"}), InvalidInput),
+        (swapped("record", lambda r: {**r, "createdAt": 1}), (InvalidInput, BadSignature)),
+        (swapped("record", lambda r: {**r, "subject": r["controller"]}), InvalidInput),
+        (swapped("record", lambda r: {**r, "controller": r["subject"]}), InvalidInput),
+        (swapped("signature", lambda s: "0x" + "11" * 65), BadSignature),
+        (swapped("items", lambda i: i[:1]), InvalidInput),
+        (swapped("items", lambda i: [{**i[0], "item": {**i[0]["item"], "size": 1}}, i[1]]), InvalidInput),
+        (swapped("grants", lambda g: [{**g[0], "record": "0x" + "00" * 32}]), InvalidInput),
+        (swapped("grants", lambda g: [{**g[0], "more": 1}]), InvalidInput),
+    ],
+)
+def test_a_service_that_lies_about_an_offer_is_caught(town, patient, tamper, kind):
+    with pytest.raises(kind):
+        offered(town, patient, [town.draft(patient.record)], tamper)
+
+
+def test_a_service_that_shows_another_form_is_caught(town, patient):
+    def tamper(path, answer):
+        return {**answer, "version": 2} if "/v1/documents/" in path else answer
+
+    with pytest.raises(InvalidInput, match="another form"):
+        offered(town, patient, [town.draft(patient.record)], tamper)
+
+
+def test_an_offer_for_another_wallet_is_refused(town, patient):
+    token = town.institution.offer(patient.record, [town.draft(patient.record)])
+    other = Patient(
+        Book.create(town.folder / "other", entropy_to_words(phrase("other words")), PASSPHRASE, cost=4096),
+        town.client(),
+    )
+    with pytest.raises(InvalidInput, match="another wallet"):
+        other.offer(token)
+
+
+def test_a_wallet_stays_with_its_ledger(town, patient):
+    other = replace(town.forge.deployment, chain_id=1)
+    with pytest.raises(WrongChain):
+        _ = town.client(pinned=other).deployment
+    patient.wallet.book.deployment = other
+    with pytest.raises(WrongChain, match="Nothing was signed"):
+        Patient(patient.wallet.book, town.client())
+
+
+def test_a_pseudonym_that_may_have_been_seen_is_never_used_again(town):
+    wallet = town.wallet()
+    with pytest.raises(NotFound):
+        wallet.join("none")
+    first = wallet.join(town.institution.invite(TITLE)).subject
+    second = wallet.join(town.institution.invite(TITLE)).subject
+    assert first != second
+    token = town.institution.invite(TITLE)
+    wallet._client.nonce = lambda: "inventednonce"
+    with pytest.raises(Refused):
+        wallet.join(token)
+    seen = {case.subject for case in wallet.book.cases}
+    assert len(seen) == 3, "the third was sent, so it is remembered"
+    assert wallet.book.fresh().address not in seen
+
+
+# What a recipient does not accept
+
+
+def test_a_release_is_checked_down_to_the_bytes(town):
+    _, record, _ = town.consent()
+    for digest in list(town.forge.vault.contents):
+        town.forge.vault.contents[digest] = town.forge.vault.contents[digest][:-1] + b"\0"
+    request = town.journal.request(record, [NARRATIVE], "case-report", "journal")
+    with pytest.raises(InvalidProof, match="changed in storage"):
+        town.journal.release(request, town.folder / "received")
+    assert not list(town.folder.glob("received/*"))
+
+
+def test_a_file_that_is_there_already_is_left_alone(town):
+    _, record, _ = town.consent()
+    (town.folder / "received").mkdir()
+    (town.folder / "received" / NARRATIVE).write_bytes(b"mine")
+    request = town.journal.request(record, [NARRATIVE], "case-report", "journal")
+    with pytest.raises(Conflict, match="left as it is"):
+        town.journal.release(request, town.folder / "received")
+    assert (town.folder / "received" / NARRATIVE).read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        lambda e: {**e, "name": "other.txt"},
+        lambda e: {**e, "name": "../escaped"},
+        lambda e: {**e, "sha256": "0x" + "00" * 32},
+        lambda e: {**e, "item": "0x" + "00" * 32},
+        lambda e: {**e, "wrapped": "0x" + "00" * 1200},
+        lambda e: {**e, "sealed": "0x" + "00" * 32},
+        lambda e: {**e, "sealedSize": -(2**20)},
+    ],
+)
+def test_a_service_that_lies_about_a_release_leaves_nothing(town, lie):
+    _, record, _ = town.consent()
+    real = town.journal._client.post
+
+    def post(path, body=None):
+        answer = real(path, body)
+        return {**answer, "items": [lie(entry) for entry in answer["items"]]} if path == "/v1/releases" else answer
+
+    town.journal._client.post = post
+    request = town.journal.request(record, [NARRATIVE], "case-report", "journal")
+    with pytest.raises((InvalidInput, Refused, Unavailable)):
+        town.journal.release(request, town.folder / "received")
+    assert not list(town.folder.glob("received/*"))
+    assert not (town.folder / "escaped").exists()
+
+
+# Institutions
+
+
+def test_a_case_folder_holds_nothing_readable(town):
+    town.enrol()
+    assert {path.name for path in (town.folder / "case").iterdir()} >= {"case.json", f"{NARRATIVE}.age"}
+    for path in (town.folder / "case").iterdir():
+        assert b"It was not." not in path.read_bytes()
+    with pytest.raises(Conflict):
+        town.institution.seal([town.folder / "original" / NARRATIVE], town.folder / "case")
+
+
+def test_a_file_that_cannot_be_read_leaves_no_folder(town):
+    with pytest.raises(InvalidFile):
+        town.institution.seal([town.folder / "original" / NARRATIVE, town.folder / "nothing.md"], town.folder / "new")
+    assert not (town.folder / "new").exists()
+
+
+def test_nobody_is_registered_who_did_not_answer(town):
+    town.institution.seal([town.folder / "original" / NARRATIVE], town.folder / "case")
+    with pytest.raises(InvalidInput, match="not answered"):
+        town.institution.register(town.folder / "case", town.institution.invite(TITLE))
+    answered = town.institution.invite(TITLE)
+    town.wallet().join(answered)
+    with pytest.raises(InvalidInput, match="not a case folder"):
+        town.institution.register(town.folder / "original", answered)
+
+
+@pytest.mark.parametrize(
+    "change", [{"days": 0}, {"days": "30"}, {"days": True}, {"recipient": "nobody"}, {"more": 1}, {"items": []}]
+)
+def test_a_proposal_that_is_none_is_refused(town, patient, change):
+    with pytest.raises(InvalidMessage):
+        town.draft(patient.record, **change)
+
+
+def test_who_is_no_party_is_told_so(town):
+    stranger = Institution(town.client(), town.keys["stranger"])
+    with pytest.raises(NotAuthorised) as refused:
+        stranger.invite(TITLE)
+    assert refused.value.reason == "not_listed"
+    with pytest.raises(NotFound):
+        Recipient(town.client(), town.keys["stranger"]).bundle("dec_none")
+
+
+# The connection
+
+
+@pytest.mark.parametrize("url", ["", "consent.example", "ftp://consent.example", "http://"])
+def test_an_address_that_is_none_is_refused(url):
+    with pytest.raises(InvalidInput, match="address of a service"):
+        Client(url)
+
+
+def test_problems_become_the_errors_they_were(town):
+    client = town.client()
+    town.forge.chain.now += 37
+    with pytest.raises(Unavailable):
+        client.get("/readyz")
+    with pytest.raises(InvalidMessage) as refused:
+        client.get("/v1/parties/nobody")
+    assert refused.value.field == "party"
+    with pytest.raises(NotAuthorised) as unknown:
+        client.get(f"/v1/records/{'0x' + '00' * 32}")
+    assert unknown.value.reason == "not_signed_in"
+    with pytest.raises(InvalidInput):
+        client.request("DELETE", "/v1/consents")
+
+
+def test_a_directory_entry_whose_profile_is_elsewhere_has_no_name(town):
+    keys = town.keys["stranger"]
+    profile = to_hash(phrase("profile"))
+    town.forge.chain.emit(Registered(0, keys.address, ROLE_CONTROLLER | ROLE_RECIPIENT, profile, "https://x.example/"))
+    assert town.client().party_name(keys.address) is None
+    assert town.client().party_name(town.keys["journal"].address) == "Example Journal"
+
+
+def test_a_book_that_was_changed_is_not_believed(town):
+    patient, _, _ = town.consent()
+    path = town.folder / "wallet" / BOOK
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    with pytest.raises(InvalidFile, match="changed"):
+        Book.open(town.folder / "wallet", PASSPHRASE)
+    with pytest.raises(Conflict):
+        Book.create(town.folder / "wallet", WORDS, PASSPHRASE, cost=4096)
+    assert (town.folder / "wallet" / KEYSTORE).exists()
+    assert struct_hash(patient.book.cases[0].grants[0])
+    with pytest.raises(Refused):
+        Book.open(town.folder / "wallet", "another passphrase")
