@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.services import Services
 from ledger.errors import NotAuthorised
@@ -15,16 +16,18 @@ def services(request: Request) -> Services:
     return found
 
 
-def signed_in(request: Request, use: Annotated[Services, Depends(services)]) -> Address:
+def signed_in(
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
+    use: Annotated[Services, Depends(services)],
+) -> Address:
     """The address behind the bearer token of this request.
 
     Raises:
         NotAuthorised: no token, or one that is unknown or expired (401).
     """
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
+    if bearer is None or not bearer.credentials:
         raise NotAuthorised("Sign in first and send the token as a bearer token.", "not_signed_in")
-    return use.sign_ins.who(token)
+    return use.sign_ins.who(bearer.credentials)
 
 
 def record_id(record: str) -> Hash:

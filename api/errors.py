@@ -59,6 +59,27 @@ def status_of(error: errors.VolensError) -> int:
     return next(status for family, status in STATUS if isinstance(error, family))
 
 
+def failures(path: str) -> dict[str, Any]:
+    """The failures of a path for the OpenAPI document, with an example each."""
+    said = {
+        400: ("The request is not acceptable; the answer says what is wrong.", "invalid_message"),
+        401: ("Sign in first.", "not_authorised"),
+        403: ("Understood, and refused.", "not_authorised"),
+        404: ("No such object, or not yours.", "not_found"),
+        409: ("It contradicts what is stored.", "conflict"),
+        410: ("Too late.", "expired"),
+        503: ("The ledger cannot be reached or trusted right now; try again.", "unavailable"),
+    }
+    found: dict[str, Any] = {}
+    for status, (text, code) in said.items():
+        example = {"type": problem_type(code), "title": HTTPStatus(status).phrase, "status": status, "detail": text}
+        content: dict[str, Any] = {"application/problem+json": {"example": example}}
+        if path.startswith("/access/"):
+            content = {"text/plain": {"example": text}}
+        found[str(status)] = {"description": text, "content": content}
+    return found
+
+
 def install(app: FastAPI) -> None:
     """Make the app answer every failure in the house style."""
 

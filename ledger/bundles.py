@@ -247,9 +247,9 @@ def _verify(bundle: Any, trusted_block: Hash, deployment: Deployment) -> Verifie
     moment = Moment.of(headers, wall, max_age)
     decision = decide(question, evidence, moment)
     if decision_json(decision) != stated:
-        raise InvalidProof(
-            f"The evidence does not support the decision: it says {stated['reason']}, the evidence {decision.reason}."
-        )
+        found = decision_json(decision)
+        differing = [name for name in found if found[name] != stated.get(name)] or ["fields"]
+        raise InvalidProof(f"The evidence does not support the decision: the {', '.join(differing)} differ.")
     _check_slots(bundle["contracts"], needed(question, record, evidence.grants, evidence.forms, facts))
     if decision.permitted and set(signers) != {record.record.subject, *record.record.stewards}:
         raise InvalidProof("The bundle does not show the signed consent of everybody whose consent the record needs.")

@@ -244,7 +244,7 @@ def _consent(cast: Cast, patient: Patient, tell: Narrator) -> None:
     opened = patient.open_items(offer, cast.folder / "preview")
     tell.say(f"she sees {', '.join(path.name for path in opened)}")
     for sentence in offer.sentences:
-        tell.say(f"“{sentence}”")
+        tell.say(sentence)
     relay = patient.agree(offer, range(len(offer.grants)))
     recorded = cast.client().wait_for(relay, ("final",))
     tell.say(f"recorded in block {recorded['block']}; the relayer paid, she paid nothing")

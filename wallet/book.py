@@ -1,8 +1,8 @@
 """The wallet on disk: the words under a passphrase, everything else under a key that follows from the words.
 
 Two files in one folder, both private to the user. `keystore.json` holds the words (Web3 Secret Storage v3).
-`book.sealed` holds what the patient agreed to; without it she can still restore and revoke, so losing it is a
-nuisance, and reading it without the words is impossible.
+`book.sealed` holds what the patient agreed to; when it is lost, `Patient.restore` finds it again with the words, and
+reading it without them is impossible.
 """
 
 import json
@@ -57,13 +57,19 @@ class Case:
 
 
 class Book:
-    """An unlocked wallet. Changes are on disk when `change` ends."""
+    """An unlocked wallet. Changes are on disk when `change` ends.
+
+    Attributes:
+        service, deployment: where it belongs; pinned on first use.
+        used: pseudonyms below this number may have been seen by a service.
+    """
 
     def __init__(self, folder: Path, keys: PatientKeys) -> None:
         self._folder, self._keys = folder, keys
         self.service: str | None = None
         self.deployment: Deployment | None = None
         self.cases: list[Case] = []
+        self.used = 0
         self._read()
 
     @classmethod
@@ -106,9 +112,13 @@ class Book:
         """The keys of the pseudonym of a case."""
         return self._keys.subject(case.index)
 
+    def at(self, index: int) -> SubjectKeys:
+        """The keys of one pseudonym by its number."""
+        return self._keys.subject(index)
+
     def fresh(self) -> SubjectKeys:
-        """The keys of a pseudonym that was never used."""
-        return self._keys.subject(max((case.index for case in self.cases), default=-1) + 1)
+        """The keys of a pseudonym that was never used, nor asked about while restoring."""
+        return self._keys.subject(max([self.used, *(case.index + 1 for case in self.cases)]))
 
     def case_of(self, record: Hash) -> Case:
         """The case of a record.
@@ -150,6 +160,7 @@ class Book:
             self.service = value["service"]
             self.deployment = Deployment.from_json(value["deployment"]) if value["deployment"] else None
             self.cases = [Case.from_json(case) for case in value["cases"]]
+            self.used = value["used"]
         except (InvalidTag, ValueError, KeyError, TypeError):
             raise InvalidFile(f"{self._folder / BOOK} was changed, or belongs to other words.") from None
 
@@ -158,6 +169,7 @@ class Book:
             "service": self.service,
             "deployment": self.deployment.to_json() if self.deployment else None,
             "cases": [case.to_json() for case in self.cases],
+            "used": self.used,
         }
         nonce = secrets.token_bytes(12)
         sealed = nonce + AESGCM(self._keys.vault_key().reveal()).encrypt(nonce, json.dumps(value).encode(), _CONTEXT)

@@ -13,12 +13,14 @@ from ledger.decisions import authenticate
 from ledger.documents import Form
 from ledger.errors import InvalidInput, InvalidMessage, NotAuthorised, WrongChain
 from ledger.invitations import answer
-from ledger.model import Consent, Grant, Hash, Item, Message, Record, Revocation, RevokeAll, address, hash32
+from ledger.model import Address, Consent, Grant, Hash, Item, Message, Record, Revocation, RevokeAll, address, hash32
 from ledger.sealing import Secret
 from ledger.summary import matches
 from ledger.typed_data import parse_signature, struct_hash
 from wallet.book import Book, Case
 
+GAP = 5
+"""How many unused pseudonyms in a row end the search for cases."""
 CONSENT_LIFE = 15 * 60
 """Seconds a signed consent may wait to be recorded."""
 
@@ -78,6 +80,34 @@ class Patient:
         signature = keys.sign(siwe.personal_digest(message))
         self._client.post(f"/v1/invitations/{token}/claim", {"message": message, "signature": signature})
         return case
+
+    def restore(self) -> int:
+        """Find the cases of a wallet that was made again from its words; returns how many were found.
+
+        Asks as one pseudonym after the other, until `GAP` in a row have no record. The service can tell from this
+        that they belong together.
+        """
+        found, index, empty = 0, 0, 0
+        while empty < GAP:
+            keys = self.book.at(index)
+            self._client.sign_in(keys)
+            records = self._client.get("/v1/records")
+            empty = 0 if records else empty + 1
+            with self.book.change():
+                for entry in records:
+                    found += self._remember(index, keys.address, entry)
+                self.book.used = max(self.book.used, index + 1)
+            index += 1
+        return found
+
+    def _remember(self, index: int, subject: Address, entry: dict[str, Any]) -> bool:
+        record, items = Record.from_json(entry["record"]), [Item.from_json(view["item"]) for view in entry["items"]]
+        name = authenticate(record, items, parse_signature(entry["signature"]), self._client.deployment.domain).hash
+        if record.subject != subject or any(case.record == name for case in self.book.cases):
+            return False
+        grants = [Grant.from_json(view["grant"]) for view in self._client.get(f"/v1/records/{name}/grants")]
+        self.book.cases.append(Case(index, subject, record.title, record.controller, name, grants))
+        return True
 
     def offer(self, token: str) -> OpenedOffer:
         """Read an offer and check everything in it before anything is shown.
@@ -162,7 +192,7 @@ class Patient:
         consent = Consent(offer.case.subject, grants, int(time.time()) + CONSENT_LIFE)
         # Kept before it is sent: what was signed can always be revoked.
         with self.book.change():
-            offer.case.grants.extend(grants)
+            offer.case.grants.extend(grant for grant in grants if grant not in offer.case.grants)
         return self._send("/v1/consents", consent, offer.case)
 
     def revoke(self, names: Sequence[Hash]) -> list[str]:

@@ -17,6 +17,11 @@ from ledger.tokens import make_token, read_token
 router = APIRouter(tags=["decisions"])
 ACTIONS = ("view", "publish", "use", "release")
 MAX_BODY = 2**20
+EXAMPLE = {
+    "subject": {"type": "recipient", "id": "did:pkh:eip155:31337:0xF943c10cCe125965BBa14dD771b1401834879E9c"},
+    "action": {"name": "publish", "properties": {"purpose": "case-report", "channel": "journal"}},
+    "resource": {"type": "record", "id": "0x1829ccd19cddae751fbe7bcb91f79b9f5b731b4d2e4560f1a2f1daa4dc8c48d8"},
+}
 REASON_USER = {
     "permitted": "The patient currently allows this.",
     "no_consent": "There is no consent for this.",
@@ -50,7 +55,10 @@ def configuration(use: Use) -> dict[str, str]:
     return {"policy_decision_point": url, "access_evaluation_endpoint": f"{url}/access/v1/evaluation"}
 
 
-@router.post("/access/v1/evaluation")
+@router.post(
+    "/access/v1/evaluation",
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"example": EXAMPLE}}}},
+)
 async def evaluation(request: Request, caller: Caller, use: Use) -> dict[str, Any]:
     """Answer one question. 200 for permit and deny alike; 400 for a question that cannot be understood."""
     body = await _json(request)

@@ -75,6 +75,12 @@ def register(body: NewRecord, caller: Caller, use: Use) -> Id:
     return Id(id=use.records.register(caller, record, parse_signature(body.signature), deposits))
 
 
+@router.get("/records")
+def own(caller: Caller, use: Use) -> list[RecordView]:
+    """The records of which the caller is the subject."""
+    return [RecordView(**_record(stored, use)) for stored in use.records.of(caller)]
+
+
 @router.get("/records/{record}")
 def read(record: RecordId, caller: Caller, use: Use) -> RecordView:
     """A record, for its subject and its controller."""

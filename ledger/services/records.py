@@ -30,6 +30,11 @@ def token_hash(token: str) -> str:
     return "0x" + hashlib.sha256(token.encode()).hexdigest()
 
 
+def new_token(prefix: str) -> str:
+    """A secret token that tells what it is for."""
+    return f"{prefix}_{secrets.token_urlsafe(24)}"
+
+
 @dataclass(frozen=True)
 class Deposit:
     """What a controller hands in for one item: its opening, the digest of the uploaded bytes, the wrapped key."""
@@ -76,7 +81,7 @@ class Records:
     def invite(self, controller: Address, title: str) -> str:
         """A new invitation; returns its secret token, of which only a hash is kept."""
         self.require_controller(controller)
-        token = secrets.token_urlsafe(24)
+        token = new_token("inv")
         text(title, "title", limit=MAX_TITLE)
         with self._store.begin() as tx:
             tx.add_invitation(token_hash(token), Invitation(controller, title, self._clock() + INVITATION_LIFE))
@@ -197,7 +202,7 @@ class Records:
             for position, grant in enumerate(grants):
                 if grant.record != record:
                     raise InvalidMessage(f"grants[{position}].record", "must be the record that is offered")
-            token = secrets.token_urlsafe(24)
+            token = new_token("off")
             tx.add_offer(token_hash(token), Offer(record, grants, language, self._clock() + OFFER_LIFE))
         return token
 
@@ -224,6 +229,12 @@ class Records:
         """
         with self._store.begin() as tx:
             return _own(tx, caller, record)
+
+    def of(self, subject: Address) -> list[StoredRecord]:
+        """The records of a subject: how a wallet that was restored from its words finds its cases again."""
+        with self._store.begin() as tx:
+            found = [tx.record(record) for record in tx.records_of(subject)]
+        return [stored for stored in found if stored is not None]
 
     def grants(self, caller: Address, record: Hash, max_age: int) -> list[GrantView]:
         """The grants of a record with their standing now, for whom `record` answers."""

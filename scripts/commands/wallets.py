@@ -83,6 +83,19 @@ def join(
     show(value, as_json, lambda: out.print(f"“{case.title}”\nYou are {case.subject} in this case."))
 
 
+@command(app)
+def restore(
+    wallet: Folder = DEFAULT_FOLDER,
+    url: Url = DEFAULT_URL,
+    passphrase_file: PassphraseFile = None,
+    as_json: Json = False,
+) -> None:
+    """Find your cases again, after making the wallet anew from its words."""
+    patient = _patient(wallet, passphrase_file, url)
+    found = patient.restore()
+    show({"found": found}, as_json, lambda: out.print(f"{found} cases found. `volens wallet show` lists them."))
+
+
 @command(app, "open", dashes=True)
 def open_offer(
     offer: Annotated[str, typer.Argument(help="The code of the offer.")],

@@ -204,10 +204,10 @@ REQUIRED = [
 
 
 @pytest.mark.parametrize("path", REQUIRED)
-def test_what_the_standard_requires_must_be_there_and_be_right(web, path):
-    refused(ask(web, **{path: ...}), path.split("__")[-1])
+def test_what_the_standard_requires_must_be_there_and_be_right(shared_web, path):
+    refused(ask(shared_web, **{path: ...}), path.split("__")[-1])
     for odd in (None, 1, [], "" if "__" in path else "x", {"a": 1} if "__" in path else [1]):
-        refused(ask(web, **{path: odd}))
+        refused(ask(shared_web, **{path: odd}))
 
 
 @pytest.mark.parametrize(
@@ -232,15 +232,16 @@ def test_what_the_standard_requires_must_be_there_and_be_right(web, path):
         {"context": {"consistency": 1}},
     ],
 )
-def test_what_is_of_the_wrong_kind_is_refused(web, changes):
-    refused(ask(web, **changes))
+def test_what_is_of_the_wrong_kind_is_refused(shared_web, changes):
+    refused(ask(shared_web, **changes))
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"null", b"[]", b"1", b'"x"', b"\xff", b"{}", b"[" * 200_000, b'{"a":' * 200_000]
 )
-def test_what_is_no_json_object_is_refused(web, w, content):
-    refused(web.call("POST", PATH, by=w.journal, content=content, headers={"Content-Type": "application/json"}))
+def test_what_is_no_json_object_is_refused(shared_web, content):
+    journal = shared_web.forge.world.journal
+    refused(shared_web.call("POST", PATH, by=journal, content=content, headers={"Content-Type": "application/json"}))
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp"])

@@ -307,3 +307,11 @@ def test_samples_are_written_and_never_over_something(volens, tmp_path):
     assert ran.code == 0
     assert len(ran.json) == 3
     assert all((tmp_path / path).stat().st_size for path in ran.json)
+
+
+def test_brackets_in_a_name_do_not_swallow_the_words(volens, passphrase_file):
+    """They once ended the command after the wallet was made and before its words were shown."""
+    ran = volens("wallet", "new", "--wallet", "w[/b] [red]:x:", *P)
+    assert ran.code == 0
+    assert "wallet w[/b] [red]:x:" in ran.out
+    assert "24 " in ran.out
