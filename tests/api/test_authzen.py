@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ledger.model import Revocation, to_hash
 from ledger.tokens import make_token
+from ledger.vocabulary import DISEASES
 from scripts.vector_sources.world import CHAIN_ID, phrase
 
 PATH = "/access/v1/evaluation"
@@ -166,8 +167,15 @@ def test_the_standard_demands_that_unknown_members_are_ignored(web):
     assert answer.json()["decision"] is True
 
 
-def test_an_asker_does_not_say_which_disease_is_a_kind_of_which(web):
-    assert ask(web, subject__properties={"ancestors": {"MONDO:1": ["MONDO:2"]}}).json()["decision"] is True
+def test_an_asker_does_not_say_which_disease_is_a_kind_of_which(web, w):
+    granted, studied = sorted(DISEASES)[0], "MONDO:9999999"
+    grant = w.grant(purposes=(f"DUO:0000007:{granted}",), salt=NOWHERE)
+    web.forge.consent(grant)
+    web.forge.settle()
+    asked = {"action__properties__purpose": "DUO:0000007", "subject__properties": {"diseases": [granted]}}
+    assert ask(web, **asked).json()["context"]["reason"] == "permitted"
+    asked["subject__properties"] = {"diseases": [studied], "ancestors": {studied: [granted]}}
+    assert ask(web, **asked).json()["context"]["reason"] == "needs_review"
 
 
 # Consistency

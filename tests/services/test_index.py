@@ -282,6 +282,41 @@ def test_a_chain_that_changes_while_it_is_read_is_read_again_later(forge):
     assert forge.reason() == "permitted"
 
 
+def test_blocks_that_do_not_build_on_each_other_are_not_believed(forge):
+    """A node that follows two forks at once: each block is real, together they are no chain."""
+    forge.reason()
+    forge.mine(2)
+    middle = forge.chain.head()
+    forge.chain.reorganise(1, 2)
+    header, events = forge.chain.header, forge.chain.events
+    forge.chain.header = lambda number: middle if number == middle.number else header(number)
+    forge.chain.events = lambda block: [] if block == middle.hash else events(block)
+    with pytest.raises(LedgerUnavailable), forge.services.index.at_head():
+        pass
+    with forge.store.begin() as tx:
+        assert middle.hash not in [block for _, block in tx.blocks()]
+
+
+def test_a_false_ancestor_does_not_confirm_a_grant(make_forge):
+    """Depth is counted along parent hashes: another block of that height has no say."""
+    forge = make_forge(stage="registered")
+    forge.consent()
+    forge.services.relays.pump()
+    forge.mine()
+    parent = forge.chain.header(forge.chain.head().number - 1)
+    later = MemoryChain(CHAIN_ID, World.contracts, forge.chain.now + 60).head()
+    header, asked = forge.chain.header, []
+
+    def lying(number):
+        asked.append(number)
+        # The first look finds the common block, the second asks how deep the grant is.
+        return later if number == parent.number and asked.count(number) > 1 else header(number)
+
+    forge.chain.header = lying
+    assert forge.reason() in ("ledger_unavailable", "awaiting_confirmations")
+    assert asked.count(parent.number) > 1
+
+
 # The head goes back
 
 

@@ -74,6 +74,7 @@ def test_an_acknowledged_message_survives_a_crash_before_it_is_sent(make_forge):
 
 
 def test_a_prepared_transaction_is_stored_before_it_is_sent(make_forge):
+    """Otherwise a crash in between would send another one for the same message."""
     forge = make_forge(stage="registered")
     relay = forge.consent()
     forge.chain.faults.refuse = True
