@@ -249,7 +249,7 @@ class Transaction(Protocol):
     def grant(self, grant: Hash) -> Grant | None: ...  # noqa: D102
     def consents_with(self, grant: Hash) -> list[tuple[Consent, Address, bytes]]: ...  # noqa: D102
     def add_approval(self, approval: Approval, signature: bytes) -> None: ...  # noqa: D102
-    def approvals_of(self, record: Hash) -> list[Approval]: ...  # noqa: D102
+    def approvals_of(self, record: Hash) -> list[tuple[Approval, bytes]]: ...  # noqa: D102
 
     # outbox
     def add_relay(self, relay: Relay) -> Relay:

@@ -18,6 +18,7 @@ from api.schemas import (
     NewRecord,
     OfferView,
     RecordView,
+    Signed,
     SignInText,
     Token,
     UploadView,
@@ -25,7 +26,7 @@ from api.schemas import (
 from api.services import Services
 from ledger.errors import Refused
 from ledger.invitations import encryption_key_of
-from ledger.model import Grant, Item, Record, hash32, item_name
+from ledger.model import Approval, Grant, Item, Record, hash32, item_name
 from ledger.ports import Invitation, StoredRecord
 from ledger.services.records import Deposit
 from ledger.services.relay import party_names
@@ -119,6 +120,12 @@ def item(sealed: str, caller: Caller, use: Use) -> StreamingResponse:  # noqa: A
     digest = hash32(sealed, "sealed")
     stream = use.vault.open(digest)
     return StreamingResponse(_read(stream), media_type="application/octet-stream")
+
+
+@router.post("/approvals", status_code=201)
+def approve(body: Signed, use: Use) -> Id:
+    """The controller lets a listed recipient use a record whose grant names nobody, for one purpose."""
+    return Id(id=use.records.approve(Approval.from_json(body.message), parse_signature(body.signature)))
 
 
 @router.post("/offers", status_code=201)

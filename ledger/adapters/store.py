@@ -342,10 +342,11 @@ class SqlTransaction:
             signature=signature,
         )
 
-    def approvals_of(self, record: Hash) -> list[Approval]:
-        """The controller's approvals for a record."""
-        rows = self._db.execute(select(t.approvals.c.approval).where(t.approvals.c.record == record))
-        return [Approval.from_json(approval) for (approval,) in rows]
+    def approvals_of(self, record: Hash) -> list[tuple[Approval, bytes]]:
+        """The controller's approvals for a record, with its signatures, in one order."""
+        query = select(t.approvals.c.approval, t.approvals.c.signature).where(t.approvals.c.record == record)
+        rows = self._db.execute(query.order_by(t.approvals.c.hash))
+        return [(Approval.from_json(approval), signature) for approval, signature in rows]
 
     # outbox
 

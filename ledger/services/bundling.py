@@ -108,6 +108,7 @@ class Bundling:
                 items=[item for name, item in record.items.items() if name in asked or item.sha256 in digests],
                 grant=grant,
                 form=form if isinstance(form, Form) else None,
+                approvals=[entry for entry in openings.approvals if entry[0].recipient == question.recipient],
                 consents=[SignedConsent.of(*consent) for consent in consents],
                 denials=Denials.of(tuple(row) for row in kept["denials"]),
                 question=question,

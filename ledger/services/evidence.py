@@ -8,7 +8,7 @@ from ledger.documents import Form
 from ledger.model import Address, Approval, Hash
 from ledger.ports import StoredRecord, Transaction
 from ledger.state import Facts
-from ledger.typed_data import Domain
+from ledger.typed_data import Domain, verify
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Openings:
     record: AuthenticRecord | None
     grants: tuple[Opening, ...]
     forms: dict[Hash, Form]
-    approvals: tuple[Approval, ...]
+    approvals: tuple[tuple[Approval, bytes], ...]
 
     def subjects(self) -> tuple[Address, ...]:
         """The subject and the stewards."""
@@ -27,11 +27,12 @@ class Openings:
 
     def evidence(self, facts: Facts, denials: Denials) -> Evidence:
         """The openings together with what the chain and the deny list say."""
-        return Evidence(facts, self.record, self.grants, self.forms, self.approvals, denials)
+        approvals = tuple(approval for approval, _ in self.approvals)
+        return Evidence(facts, self.record, self.grants, self.forms, approvals, denials)
 
 
 def gather(tx: Transaction, record: Hash, domain: Domain) -> Openings:
-    """Read the openings of a record; the controller's signature is checked again here, on every reading."""
+    """Read the openings of a record; the controller's signatures are checked again here, on every reading."""
     stored = tx.record(record)
     if stored is None:
         return Openings(None, None, (), {}, ())
@@ -41,7 +42,10 @@ def gather(tx: Transaction, record: Hash, domain: Domain) -> Openings:
     for name in {opening.grant.form for opening in grants}:
         if isinstance(document := tx.document(name), Form):
             forms[name] = document
-    return Openings(stored, authentic, grants, forms, tuple(tx.approvals_of(record)))
+    approvals = tuple(tx.approvals_of(record))
+    for approval, signature in approvals:
+        verify(domain.digest(approval), signature, stored.record.controller)
+    return Openings(stored, authentic, grants, forms, approvals)
 
 
 def denials(tx: Transaction, subjects: Iterable[Address]) -> Denials:

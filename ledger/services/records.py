@@ -9,15 +9,15 @@ from typing import Any
 from ledger.decisions import Reason, authenticate, standing
 from ledger.deployment import Deployment
 from ledger.documents import Form, Terms
-from ledger.errors import Conflict, Expired, InvalidMessage, NotAuthorised, NotFound
-from ledger.model import MAX_TITLE, Address, Grant, Hash, Item, Record, text
+from ledger.errors import BadSignature, Conflict, Expired, InvalidMessage, NotAuthorised, NotFound
+from ledger.model import MAX_TITLE, Address, Approval, Grant, Hash, Item, Record, text
 from ledger.ports import Invitation, Offer, Store, StoredItem, StoredRecord, Transaction, Vault
 from ledger.services import access_log
 from ledger.services.custody import Custodian, check_sealed
 from ledger.services.evidence import denials, gather
 from ledger.services.index import Index
 from ledger.state import ROLE_CONTROLLER, LedgerState
-from ledger.typed_data import struct_hash
+from ledger.typed_data import struct_hash, verify
 
 MAX_SEALED = 4 * 2**30
 """Bytes of the largest sealed item."""
@@ -220,6 +220,24 @@ class Records:
         if offer.expires_at <= self._clock():
             raise Expired("The offer has expired. Ask for a new one.")
         return offer, stored
+
+    def approve(self, approval: Approval, signature: bytes) -> Hash:
+        """Keep the controller's approval of a recipient, for grants that name none.
+
+        Raises:
+            NotFound: there is no such record, or its controller did not sign the approval.
+        """
+        with self._store.begin() as tx:
+            stored = tx.record(approval.record)
+            if stored is None:
+                raise NotFound("There is no such record of yours.")
+            try:
+                verify(self._deployment.domain.digest(approval), signature, stored.record.controller)
+            except BadSignature:
+                # A stranger must not learn from the refusal that the record exists.
+                raise NotFound("There is no such record of yours.") from None
+            tx.add_approval(approval, signature)
+        return struct_hash(approval)
 
     def record(self, caller: Address, record: Hash) -> StoredRecord:
         """A record, for its subject, stewards and controller. To anybody else it does not exist.

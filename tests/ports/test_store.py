@@ -261,7 +261,7 @@ def test_approvals_come_back(store):
     approval = Approval(W.record_hash, JOURNAL, "case-report", START, HASHES[0])
     with store.begin() as tx:
         tx.add_approval(approval, b"\1" * 65)
-        assert tx.approvals_of(W.record_hash) == [approval]
+        assert tx.approvals_of(W.record_hash) == [(approval, b"\1" * 65)]
         assert tx.approvals_of(HASHES[0]) == []
 
 
