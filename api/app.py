@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.openapi.utils import get_openapi
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors
 from api.routes import access, consents, documents, ledger, records, releases, sign_in
@@ -37,6 +38,10 @@ from ledger.services.release import Gate
 from ledger.services.sign_in import SignIns
 
 _log = logging.getLogger(__name__)
+
+MAX_BODY = 2**20
+"""Bytes of the largest request, sealed items and records aside."""
+MAX_RECORD = 4 * 2**20
 
 
 def wall_clock() -> int:
@@ -137,6 +142,30 @@ class Worker:
                     _log.exception("%s failed", step.__qualname__)
 
 
+class Limited:
+    """Refuses bodies that are larger than any honest one, before they are read into memory. Sealed bytes stream."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http" or scope["method"] == "PUT":
+            await self._app(scope, receive, send)
+            return
+        left = MAX_RECORD if scope["path"] == "/v1/records" else MAX_BODY
+
+        async def counted() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413, "The request is too large.")
+            return message
+
+        await self._app(scope, counted, send)
+
+
 def create_app(services: Services) -> FastAPI:
     """The HTTP application over a set of use cases."""
     worker = Worker(services.relays, services.bundling, services.settings.relay_interval)
@@ -157,6 +186,8 @@ def create_app(services: Services) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services
+
+    app.add_middleware(Limited)
 
     @app.middleware("http")
     async def request_id(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:

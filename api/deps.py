@@ -30,6 +30,14 @@ def signed_in(
     return use.sign_ins.who(bearer.credentials)
 
 
+def maybe_signed_in(
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
+    use: Annotated[Services, Depends(services)],
+) -> Address | None:
+    """The address behind the bearer token, or None for a request without one."""
+    return signed_in(bearer, use) if bearer is not None else None
+
+
 def record_id(record: str) -> Hash:
     """A record hash in a path."""
     return hash32(record, "record")
@@ -37,4 +45,5 @@ def record_id(record: str) -> Hash:
 
 Use = Annotated[Services, Depends(services)]
 Caller = Annotated[Address, Depends(signed_in)]
+MaybeCaller = Annotated[Address | None, Depends(maybe_signed_in)]
 RecordId = Annotated[Hash, Depends(record_id)]

@@ -184,7 +184,8 @@ class ReleasedItemJson(Wire):
     mediaType: str
     size: int
     sha256: str
-    item: str
+    salt: str
+    item: str = Field(description="hashStruct of the Item that these five fields make")
     sealed: str
     sealedSize: int
     wrapped: str

@@ -1,7 +1,9 @@
 """The use cases the routes call, in one value."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from anyio import CapacityLimiter
 
 from api.settings import Settings
 from ledger.deployment import Deployment
@@ -14,6 +16,9 @@ from ledger.services.records import Records
 from ledger.services.relay import Relays
 from ledger.services.release import Gate
 from ledger.services.sign_in import SignIns
+
+WITHDRAWALS = 8
+"""Threads that only withdrawals use."""
 
 
 @dataclass(frozen=True)
@@ -33,3 +38,4 @@ class Services:
     records: Records
     bundling: Bundling
     sign_ins: SignIns
+    withdrawals: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(WITHDRAWALS))

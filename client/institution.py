@@ -13,7 +13,7 @@ from client.http import Client, part
 from ledger import sealing
 from ledger.deidentify import deidentify
 from ledger.errors import Conflict, InvalidFile, InvalidInput, InvalidMessage
-from ledger.model import Grant, Hash, Item, Record, address
+from ledger.model import Grant, Hash, Item, Record, address, item_name
 from ledger.summary import with_summary
 from ledger.typed_data import parse_signature, struct_hash
 from wallet.keys import PartyKeys
@@ -192,7 +192,11 @@ def read_folder(folder: Path) -> list[SealedFile]:
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         return [
-            SealedFile(Item.from_json(entry["item"]), str(entry["file"]), parse_signature(entry["wrapped"], "wrapped"))
+            SealedFile(
+                Item.from_json(entry["item"]),
+                item_name(entry["file"], "file"),
+                parse_signature(entry["wrapped"], "wrapped"),
+            )
             for entry in manifest["items"]
         ]
     except FileNotFoundError:

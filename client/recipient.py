@@ -113,6 +113,10 @@ class Recipient:
     def _open(self, entry: Mapping[str, Any], request: ReleaseRequest, grant: Hash, folder: Path) -> Path:
         if entry["name"] not in request.items:
             raise InvalidFile("The service released something that was not asked for.")
+        item = Item(entry["name"], entry["mediaType"], entry["size"], entry["sha256"], entry["salt"])
+        # The key is bound to the item's hash; name and digest count only as far as they hash to it.
+        if struct_hash(item) != entry["item"]:
+            raise InvalidFile("The service describes another item than the one it released.")
         domain = self._client.deployment.domain
         info = sealing.release_info(
             chain_id=domain.chain_id,

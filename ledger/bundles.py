@@ -93,7 +93,8 @@ def question_from_json(value: Any) -> Question:
         value["channel"],
         tuple(value["items"]),
         {name: hash32(digest, "digests") for name, digest in value["digests"].items()},
-        value["facts"],
+        # Which disease is a kind of which is not for the asker to say.
+        {name: fact for name, fact in value["facts"].items() if name != "ancestors"},
     )
 
 
@@ -159,10 +160,15 @@ def write(contents: Contents) -> bytes:
 
 @dataclass(frozen=True)
 class Verified:
-    """What a bundle proves: this decision, on this block, and whose consent it rests on.
+    """What a bundle proves: that this decision is right for this question as of this block, and on whose consent.
+
+    It does not prove that the question was asked, nor at which second: the time is the maker's word, within
+    `max_age` of the block.
 
     Attributes:
-        signers: who signed the consent, by subject. Empty where no grant is involved.
+        signers: who signed the consent, by subject: herself, or a delegate the registry knows. Empty where no grant
+            is involved.
+        confirmations: how many blocks deep a grant had to be, the block itself counting as one.
     """
 
     question: Question
@@ -170,9 +176,12 @@ class Verified:
     record: Record
     grant: Grant | None
     signers: Mapping[Address, Address]
+    confirmations: int
 
 
-def verify_bundle(data: bytes, trusted_block: Hash, deployment: Deployment) -> Verified:
+def verify_bundle(
+    data: bytes, trusted_block: Hash, deployment: Deployment, confirmations: int = 1, max_age: int = 36
+) -> Verified:
     """Verify a bundle without asking anybody.
 
     Steps:
@@ -188,12 +197,14 @@ def verify_bundle(data: bytes, trusted_block: Hash, deployment: Deployment) -> V
         data: the bundle file.
         trusted_block: a block hash from a source the verifier trusts: a node, a checkpoint, a witness.
         deployment: the facts of the deployment, from a source the verifier trusts.
+        confirmations: how many blocks deep a grant must have been.
+        max_age: how many seconds the block may have been old.
 
     Raises:
         InvalidProof: a step does not hold; the message says which.
     """
     try:
-        return _verify(parse_canonical(data, MAX_SIZE), trusted_block, deployment)
+        found = _verify(parse_canonical(data, MAX_SIZE), trusted_block, deployment)
     except InvalidProof:
         raise
     except BadSignature as error:
@@ -202,6 +213,13 @@ def verify_bundle(data: bytes, trusted_block: Hash, deployment: Deployment) -> V
         raise InvalidProof(f"The bundle is malformed: {error}") from None
     except (KeyError, TypeError, AttributeError, ValueError, IndexError, RecursionError):
         raise InvalidProof("The bundle is malformed.") from None
+    if found.confirmations < confirmations:
+        raise InvalidProof(f"The bundle shows {found.confirmations} confirmations; {confirmations} are asked for.")
+    if found.decision.moment.max_age > max_age:
+        raise InvalidProof(
+            f"The decision allowed a block {found.decision.moment.max_age} seconds old; {max_age} are allowed here."
+        )
+    return found
 
 
 def _verify(bundle: Any, trusted_block: Hash, deployment: Deployment) -> Verified:
@@ -225,7 +243,7 @@ def _verify(bundle: Any, trusted_block: Hash, deployment: Deployment) -> Verifie
     # 6
     question = question_from_json(bundle["question"])
     grant = Grant.from_json(openings["grant"]) if openings["grant"] is not None else None
-    signers = _signers(signatures["consents"], grant, deployment)
+    signers = _signers(signatures["consents"], grant, facts, deployment)
     approvals = []
     for value, signature in zip(openings["approvals"], signatures["approvals"], strict=True):
         approval = Approval.from_json(value)
@@ -253,7 +271,7 @@ def _verify(bundle: Any, trusted_block: Hash, deployment: Deployment) -> Verifie
     _check_slots(bundle["contracts"], needed(question, record, evidence.grants, evidence.forms, facts))
     if decision.permitted and set(signers) != {record.record.subject, *record.record.stewards}:
         raise InvalidProof("The bundle does not show the signed consent of everybody whose consent the record needs.")
-    return Verified(question, decision, record.record, grant, signers)
+    return Verified(question, decision, record.record, grant, signers, len(headers))
 
 
 def _headers(bundle: Any, trusted_block: Hash) -> list[Header]:
@@ -292,14 +310,19 @@ def _check_slots(contracts: Any, slots: Iterable[Slot]) -> None:
             raise InvalidProof(f"The bundle does not show {slot.contract}.{slot.label} under that name.")
 
 
-def _signers(consents: Any, grant: Grant | None, deployment: Deployment) -> dict[Address, Address]:
+def _signers(consents: Any, grant: Grant | None, facts: ProvenFacts, deployment: Deployment) -> dict[Address, Address]:
     signers: dict[Address, Address] = {}
     for value in consents:
         subject, signer = address(value["subject"], "subject"), address(value["signer"], "signer")
         hashes = tuple(hash32(name, "grantHashes") for name in value["grantHashes"])
         if grant is None or struct_hash(grant) not in hashes:
             raise InvalidProof("A consent in the bundle does not contain the grant.")
-        struct = commitment_hash("Consent", subject, hashes, integer(value["deadline"], "deadline"))
+        if signer != subject and not facts.delegation(subject, signer).at:
+            raise InvalidProof("A consent in the bundle is signed by somebody who never was the subject's delegate.")
+        deadline = integer(value["deadline"], "deadline")
+        if facts.entry(subject, struct_hash(grant)).granted_at > deadline:
+            raise InvalidProof("A consent in the bundle was recorded after its deadline.")
+        struct = commitment_hash("Consent", subject, hashes, deadline)
         verify(deployment.domain.digest_of(struct), parse_signature(value["signature"]), signer)
         signers[subject] = signer
     return signers

@@ -217,7 +217,7 @@ class Message:
         names = {camel(f.name): f.name for f in fields(cls)}  # type: ignore[arg-type]
         for name in value:
             if name not in names:
-                raise InvalidMessage(str(name)[:64], f"is not a field of {cls.TYPE}")
+                raise InvalidMessage(ascii(name)[1:65].removesuffix("'"), f"is not a field of {cls.TYPE}")
         for name in names:
             if name not in value:
                 raise InvalidMessage(name, f"is missing from {cls.TYPE}")

@@ -286,7 +286,7 @@ class Transaction(Protocol):
     def add_decision(self, decision: str, value: Mapping[str, Any]) -> None: ...  # noqa: D102
     def decision(self, decision: str) -> StoredDecision | None: ...  # noqa: D102
     def decisions_without_bundle(self, limit: int) -> list[StoredDecision]:
-        """The oldest decisions whose bundle was not made yet, of those that may have one."""
+        """The oldest decisions whose bundle was not made yet."""
         ...
 
     def set_bundle(self, decision: str, bundle: bytes) -> None:

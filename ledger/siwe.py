@@ -103,7 +103,7 @@ def verify(text: str, signature: bytes, *, domain: str, uri: str, chain_id: int,
     """Read a message and check everything but its nonce, which only the store knows.
 
     Args:
-        domain, uri, chain_id: what the message must name: our host, a URI that starts with ours, our chain.
+        domain, uri, chain_id: what the message must name, exactly: our host, what it is for, our chain.
         at: Unix seconds now.
 
     Raises:
@@ -113,7 +113,7 @@ def verify(text: str, signature: bytes, *, domain: str, uri: str, chain_id: int,
     message = parse(text)
     if recover(personal_digest(text), signature) != message.address:
         raise BadSignature("The sign-in message was signed by another key.")
-    if message.domain != domain or not (message.uri == uri or message.uri.startswith(uri + "/")):
+    if message.domain != domain or message.uri != uri:
         raise Refused("The sign-in message is meant for another site.")
     if message.chain_id != chain_id:
         raise Refused("The sign-in message is meant for another chain.")

@@ -12,15 +12,16 @@ from ledger.errors import InvalidProof
 from ledger.events import WITH_HEAD
 from ledger.model import Address, Hash, to_hash
 from ledger.proofs import AccountProof, SlotProof, mapping_slot, slot_key, unpack
-from ledger.state import DocumentStatus, Entry, Facts, Party, SubjectState
+from ledger.state import DelegationState, DocumentStatus, Entry, Facts, Party, SubjectState
 
 POSITIONS = {
-    "ConsentRegistry": {"_entries": 0, "_subjects": 1, "_anchoredAt": 3, "_head": 4},
+    "ConsentRegistry": {"_entries": 0, "_subjects": 1, "_delegations": 2, "_anchoredAt": 3, "_head": 4},
     "Directory": {"_head": 2, "_parties": 3},
     "PolicyRegistry": {"_head": 0, "_documents": 1},
 }
 _ENTRY = (64, 64)
 _SUBJECT = (64, 64, 8, 8)
+_DELEGATION = (8, 64, 64)
 _PARTY = (8, 8, 64, 64)
 _DOCUMENT = (64, 64, 64, 8)
 
@@ -58,6 +59,12 @@ def subject_slot(subject: Address) -> Slot:
     """What is recorded of one subject as a whole."""
     key = mapping_slot(subject, POSITIONS["ConsentRegistry"]["_subjects"])
     return Slot("ConsentRegistry", key, f"subjects[{subject}]")
+
+
+def delegation_slot(subject: Address, delegate: Address) -> Slot:
+    """What one delegate may do for one subject."""
+    key = mapping_slot(delegate, mapping_slot(subject, POSITIONS["ConsentRegistry"]["_delegations"]))
+    return Slot("ConsentRegistry", key, f"delegations[{subject}][{delegate}]")
 
 
 def anchor_slot(root: Hash) -> Slot:
@@ -106,6 +113,10 @@ class ProvenFacts:
         """What is recorded of a subject as a whole."""
         before, at, suspended, closed = unpack(self._value(subject_slot(subject)), _SUBJECT)
         return SubjectState(before, at, bool(suspended), bool(closed))
+
+    def delegation(self, subject: Address, delegate: Address) -> DelegationState:
+        """What one delegate may do for one subject."""
+        return DelegationState(*unpack(self._value(delegation_slot(subject, delegate)), _DELEGATION))
 
     def anchored_at(self, root: Hash) -> int:
         """When a cohort root was anchored, or 0."""

@@ -29,7 +29,7 @@ from ledger.events import (
     SuspensionChanged,
     first_head,
 )
-from ledger.model import ZERO_HASH, Address, Hash
+from ledger.model import MAX_INTEGER, ZERO_HASH, Address, Hash
 
 ROLE_CONTROLLER = 1
 ROLE_RECIPIENT = 2
@@ -216,8 +216,13 @@ class LedgerState:
 
 def _row(value: Any) -> list[Any]:
     if isinstance(value, str | int):
-        return [value]
-    return list(value) if isinstance(value, tuple) else list(asdict(value).values())
+        return [_number(value)]
+    return [_number(entry) for entry in (value if isinstance(value, tuple) else asdict(value).values())]
+
+
+def _number(value: Any) -> Any:
+    """The contracts take any uint64 from anybody; canonical JSON writes only integers up to 2^53-1 exactly."""
+    return str(value) if type(value) is int and value > MAX_INTEGER else value
 
 
 _NO_ENTRY = Entry()

@@ -62,6 +62,7 @@ class Book:
     Attributes:
         service, deployment: where it belongs; pinned on first use.
         used: pseudonyms below this number may have been seen by a service.
+        to_restore: made again from its words; which pseudonyms were used is not known until `Patient.restore`.
     """
 
     def __init__(self, folder: Path, keys: PatientKeys) -> None:
@@ -70,13 +71,15 @@ class Book:
         self.deployment: Deployment | None = None
         self.cases: list[Case] = []
         self.used = 0
+        self.to_restore = False
         self._read()
 
     @classmethod
-    def create(cls, folder: Path, words: str, passphrase: str, cost: int | None = None) -> "Book":
+    def create(cls, folder: Path, words: str, passphrase: str, cost: int | None = None, again: bool = False) -> "Book":
         """Make a wallet of 24 words.
 
         Args:
+            again: the words were used before.
             cost: scrypt's n; for tests only.
 
         Raises:
@@ -88,7 +91,11 @@ class Book:
         keystore = lock(words_to_entropy(words), passphrase, "words", **({"n": cost} if cost else {}))
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_private(folder / KEYSTORE, json.dumps(keystore, indent=1) + "\n")
-        return cls(folder, PatientKeys.from_words(words))
+        book = cls(folder, PatientKeys.from_words(words))
+        if again:
+            with book.change():
+                book.to_restore = True
+        return book
 
     @classmethod
     def open(cls, folder: Path, passphrase: str) -> "Book":
@@ -161,6 +168,7 @@ class Book:
             self.deployment = Deployment.from_json(value["deployment"]) if value["deployment"] else None
             self.cases = [Case.from_json(case) for case in value["cases"]]
             self.used = value["used"]
+            self.to_restore = value["toRestore"]
         except (InvalidTag, ValueError, KeyError, TypeError):
             raise InvalidFile(f"{self._folder / BOOK} was changed, or belongs to other words.") from None
 
@@ -170,6 +178,7 @@ class Book:
             "deployment": self.deployment.to_json() if self.deployment else None,
             "cases": [case.to_json() for case in self.cases],
             "used": self.used,
+            "toRestore": self.to_restore,
         }
         nonce = secrets.token_bytes(12)
         sealed = nonce + AESGCM(self._keys.vault_key().reveal()).encrypt(nonce, json.dumps(value).encode(), _CONTEXT)

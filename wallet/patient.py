@@ -21,6 +21,8 @@ from wallet.book import Book, Case
 
 GAP = 5
 """How many unused pseudonyms in a row end the search for cases."""
+AT_ONCE = 100
+"""How many grants are revoked by one message."""
 CONSENT_LIFE = 15 * 60
 """Seconds a signed consent may wait to be recorded."""
 
@@ -61,6 +63,8 @@ class Patient:
         Raises:
             NotFound, Expired, Conflict: the invitation cannot be answered.
         """
+        if self.book.to_restore:
+            raise InvalidInput("This wallet was made again from its words. Run `volens wallet restore` first.")
         invitation = self._client.get(f"/v1/invitations/{part(token)}")
         keys = self.book.fresh()
         case = Case(keys.index, keys.address, invitation["title"], address(invitation["controller"]))
@@ -98,6 +102,8 @@ class Patient:
                     found += self._remember(index, keys.address, entry)
                 self.book.used = max(self.book.used, index + 1)
             index += 1
+        with self.book.change():
+            self.book.to_restore = False
         return found
 
     def _remember(self, index: int, subject: Address, entry: dict[str, Any]) -> bool:
@@ -105,8 +111,10 @@ class Patient:
         name = authenticate(record, items, parse_signature(entry["signature"]), self._client.deployment.domain).hash
         if record.subject != subject or any(case.record == name for case in self.book.cases):
             return False
-        grants = [Grant.from_json(view["grant"]) for view in self._client.get(f"/v1/records/{name}/grants")]
-        self.book.cases.append(Case(index, subject, record.title, record.controller, name, grants))
+        views = self._client.get(f"/v1/records/{name}/grants")
+        grants = dict.fromkeys(Grant.from_json(view["grant"]) for view in views if view["subject"] == subject)
+        own = [grant for grant in grants if grant.record == name]
+        self.book.cases.append(Case(index, subject, record.title, record.controller, name, own))
         return True
 
     def offer(self, token: str) -> OpenedOffer:
@@ -131,6 +139,10 @@ class Patient:
             raise InvalidInput("The offer does not show every part of the record.")
         grants = tuple(self._checked(grant, authentic.hash, authentic.items) for grant in offered["grants"])
         forms = tuple(self._form(name) for name in sorted({grant.form for grant in grants}))
+        if case.record not in (None, authentic.hash):
+            raise InvalidInput(
+                "This offer is about another record than the one of this case. Every record is its own case."
+            )
         with self.book.change():
             case.record = authentic.hash
         return OpenedOffer(
@@ -198,19 +210,21 @@ class Patient:
     def revoke(self, names: Sequence[Hash]) -> list[str]:
         """Take grants back; returns the relays' ids, one per case."""
         by_case: dict[int, tuple[Case, list[Grant]]] = {}
-        for name in names:
+        for name in dict.fromkeys(names):
             case, grant = self.book.grant(name)
             by_case.setdefault(case.index, (case, []))[1].append(grant)
-        return [
-            self._send("/v1/revocations", Revocation(case.subject, tuple(grants)), case)
-            for case, grants in by_case.values()
-        ]
+        return [relay for case, grants in by_case.values() for relay in self._revoke(case, grants)]
 
     def revoke_all(self, case: Case) -> str:
         """Take back everything in one case, also what was signed but is not yet recorded; returns the relay's id."""
-        if case.grants:
-            self._send("/v1/revocations", Revocation(case.subject, tuple(case.grants)), case)
-        return self._send("/v1/revocations/all", RevokeAll(case.subject, int(time.time())), case)
+        relay = self._send("/v1/revocations/all", RevokeAll(case.subject, int(time.time())), case)
+        self._revoke(case, case.grants)
+        return relay
+
+    def _revoke(self, case: Case, grants: Sequence[Grant]) -> list[str]:
+        own = list(dict.fromkeys(grants))
+        lists = [tuple(own[start : start + AT_ONCE]) for start in range(0, len(own), AT_ONCE)]
+        return [self._send("/v1/revocations", Revocation(case.subject, chunk), case) for chunk in lists]
 
     def _send(self, path: str, message: Message, case: Case) -> str:
         keys = self.book.keys(case)

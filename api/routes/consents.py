@@ -1,14 +1,15 @@
 """Signed messages in: consents and withdrawals, relayed for free."""
 
+from anyio import to_thread
 from fastapi import APIRouter
 
 from api.deps import Use
 from api.schemas import RelayStatus, SignedFor
 from api.services import Services
-from ledger.errors import NotFound, VolensError
+from ledger.errors import NotFound
 from ledger.model import Closure, Consent, Delegation, Revocation, RevokeAll, Suspension
 from ledger.ports import Relay
-from ledger.services.relay import Relayed
+from ledger.services.relay import Relayed, withdraws
 from ledger.tokens import token_of
 from ledger.typed_data import parse_signature
 
@@ -22,27 +23,27 @@ def consent(body: SignedFor, use: Use) -> RelayStatus:
 
 
 @router.post("/revocations", status_code=202)
-def revocation(body: SignedFor, use: Use) -> RelayStatus:
+async def revocation(body: SignedFor, use: Use) -> RelayStatus:
     """Revoke grants. Every question asked after this answer is denied, before the chain knows."""
-    return _accept(Revocation.from_json(body.message), body, use)
+    return await _withdraw(Revocation.from_json(body.message), body, use)
 
 
 @router.post("/revocations/all", status_code=202)
-def revoke_all(body: SignedFor, use: Use) -> RelayStatus:
+async def revoke_all(body: SignedFor, use: Use) -> RelayStatus:
     """Revoke everything granted until a time."""
-    return _accept(RevokeAll.from_json(body.message), body, use)
+    return await _withdraw(RevokeAll.from_json(body.message), body, use)
 
 
 @router.post("/suspensions", status_code=202)
-def suspension(body: SignedFor, use: Use) -> RelayStatus:
+async def suspension(body: SignedFor, use: Use) -> RelayStatus:
     """Pause everything, or resume."""
-    return _accept(Suspension.from_json(body.message), body, use)
+    return await _withdraw(Suspension.from_json(body.message), body, use)
 
 
 @router.post("/closures", status_code=202)
-def closure(body: SignedFor, use: Use) -> RelayStatus:
+async def closure(body: SignedFor, use: Use) -> RelayStatus:
     """End everything for ever."""
-    return _accept(Closure.from_json(body.message), body, use)
+    return await _withdraw(Closure.from_json(body.message), body, use)
 
 
 @router.post("/delegations", status_code=202)
@@ -61,20 +62,23 @@ def relay(relay: str, use: Use) -> RelayStatus:
     return _status(found, use)
 
 
+async def _withdraw(message: Relayed, body: SignedFor, use: Services) -> RelayStatus:
+    """Take a withdrawal in, in threads of its own: however many questions wait for a slow node, it gets through."""
+    limiter = use.withdrawals if withdraws(message) else None
+    return await to_thread.run_sync(lambda: _accept(message, body, use), limiter=limiter)
+
+
 def _accept(message: Relayed, body: SignedFor, use: Services) -> RelayStatus:
     return _status(use.relays.accept(message, body.signer, parse_signature(body.signature)), use)
 
 
 def _status(found: Relay, use: Services) -> RelayStatus:
-    try:
-        with use.index.at_head() as snapshot:
-            token = token_of(use.deployment, snapshot.head)
-    except VolensError:
-        token = None  # a revocation is acknowledged whether or not the chain can be reached
+    # Never waits for the node: a withdrawal is acknowledged whether or not the chain can be reached.
+    last = use.index.last
     return RelayStatus(
         id=found.id,
         status=found.status,
-        token=token,
+        token=token_of(use.deployment, last.head) if last is not None else None,
         transaction=found.transaction,
         block=found.block_number,
         problem=found.problem,

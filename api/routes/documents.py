@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1/documents", tags=["documents"])
 def publish(body: MessageJson, use: Use) -> Id:
     """Keep a form or terms document that its issuer has published on chain."""
     kinds: dict[Any, type[Form | Terms]] = {Form.TYPE: Form, Terms.TYPE: Terms}
-    kind = kinds.get(body.get("type"))
+    kind = kinds.get(str(body.get("type")))
     if kind is None:
         raise InvalidMessage("type", f"must be {Form.TYPE} or {Terms.TYPE}")
     return Id(id=use.records.publish(kind.from_json(body)))

@@ -7,7 +7,7 @@ from anyio import from_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from api.deps import Caller, RecordId, Use
+from api.deps import Caller, MaybeCaller, RecordId, Use
 from api.schemas import (
     GrantJson,
     Id,
@@ -24,9 +24,8 @@ from api.schemas import (
     UploadView,
 )
 from api.services import Services
-from ledger.errors import Refused
 from ledger.invitations import encryption_key_of
-from ledger.model import Approval, Grant, Item, Record, hash32, item_name
+from ledger.model import Address, Approval, Grant, Item, Record, hash32, item_name
 from ledger.ports import Invitation, StoredRecord
 from ledger.services.records import Deposit
 from ledger.services.relay import party_names
@@ -43,19 +42,18 @@ def invite(body: NewInvitation, caller: Caller, use: Use) -> Token:
 
 
 @router.get("/invitations/{token}")
-def invitation(token: str, use: Use) -> InvitationView:
-    """Who invites, by the name in the Directory, and to what."""
-    return _invitation(use.records.invitation(token), use)
+def invitation(token: str, caller: MaybeCaller, use: Use) -> InvitationView:
+    """Who invites, by the name in the Directory, and to what. Who answered, only its controller may see."""
+    return _invitation(use.records.invitation(token), use, caller)
 
 
 @router.post("/invitations/{token}/claim")
 def claim(token: str, body: SignInText, use: Use) -> InvitationView:
     """Answer with a fresh pseudonym and the key to which item keys are wrapped, signed with the pseudonym's key."""
-    signed = use.sign_ins.prove(body.message, parse_signature(body.signature))
-    if signed.uri != f"{use.settings.url}/v1/invitations/{token}/claim":
-        raise Refused("The answer is signed for another invitation.")
+    path = f"/v1/invitations/{token}/claim"
+    signed = use.sign_ins.prove(body.message, parse_signature(body.signature), path)
     use.records.claim(token, signed.address, encryption_key_of(signed))
-    return _invitation(use.records.invitation(token), use)
+    return _invitation(use.records.invitation(token), use, signed.address)
 
 
 @router.put("/records/{record}/items/{name}", status_code=201)
@@ -155,14 +153,14 @@ def _names(use: Services) -> dict[Any, str]:
         return party_names(snapshot.state)
 
 
-def _invitation(found: Invitation, use: Services) -> InvitationView:
+def _invitation(found: Invitation, use: Services, caller: Address | None) -> InvitationView:
     return InvitationView(
         controller=found.controller,
         controllerName=_names(use).get(found.controller),
         title=found.title,
         expiresAt=found.expires_at,
         claimed=found.subject is not None,
-        subject=found.subject,
+        subject=found.subject if caller in (found.controller, found.subject) else None,
     )
 
 

@@ -27,6 +27,7 @@ def release(body: Signed, use: Use, after: BackgroundTasks) -> ReleaseView:
                 mediaType=entry.item.media_type,
                 size=entry.item.size,
                 sha256=entry.item.sha256,
+                salt=entry.item.salt,
                 item=struct_hash(entry.item),
                 sealed=entry.sealed,
                 sealedSize=entry.sealed_size,

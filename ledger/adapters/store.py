@@ -436,7 +436,7 @@ class SqlTransaction:
     def add_decision(self, decision: str, value: Mapping[str, Any]) -> None:
         """Store what a bundle of a decision will need."""
         position = self._next(t.decisions)
-        self._add(t.decisions, id=decision, position=position, party=value["party"], value=dict(value))
+        self._add(t.decisions, id=decision, position=position, value=dict(value))
 
     def decision(self, decision: str) -> StoredDecision | None:
         """What was stored of a decision."""
@@ -444,8 +444,8 @@ class SqlTransaction:
         return StoredDecision(row["id"], row["value"], row["bundle"]) if row else None
 
     def decisions_without_bundle(self, limit: int) -> list[StoredDecision]:
-        """The oldest decisions whose bundle was not made yet, of those that may have one."""
-        query = select(t.decisions).where(t.decisions.c.bundle.is_(None), t.decisions.c.party)
+        """The oldest decisions whose bundle was not made yet."""
+        query = select(t.decisions).where(t.decisions.c.bundle.is_(None))
         rows = self._db.execute(query.order_by(t.decisions.c.position).limit(limit)).mappings()
         return [StoredDecision(row["id"], row["value"], None) for row in rows]
 

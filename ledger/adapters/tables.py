@@ -200,7 +200,6 @@ decisions = Table(
     metadata,
     Column("id", String(64), primary_key=True),
     Column("position", _serial, nullable=False, unique=True),
-    Column("party", Boolean, nullable=False),
     Column("value", JSON, nullable=False),
     Column("bundle", LargeBinary),
 )

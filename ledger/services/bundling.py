@@ -15,7 +15,7 @@ from ledger.ports import Store
 from ledger.proofs import Header
 from ledger.services.evidence import gather
 from ledger.services.index import PROOF_TRIES, Index
-from ledger.slots import Proven, Slot, needed
+from ledger.slots import Proven, Slot, delegation_slot, needed
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +40,8 @@ class Bundling:
         """
         with self._store.begin() as tx:
             kept = tx.decision(decision)
-        # An outsider was told `no_consent` whatever is true; a bundle would tell more.
-        if kept is None or kept.value["asker"] != caller or not kept.value["party"]:
+        # Of an outsider's question nothing is kept: a bundle would tell more than the `no_consent` it was answered with.
+        if kept is None or kept.value["asker"] != caller:
             raise NotFound("There is no such decision of yours.")
         return zlib.decompress(kept.bundle) if kept.bundle else self._make(decision, kept.value)
 
@@ -96,6 +96,9 @@ class Bundling:
         record, opened = openings.record, (Opening(grant),) if grant else ()
         with self._index.at_head() as snapshot:
             slots = needed(question, record, opened, openings.forms, snapshot.state)
+        slots += tuple(
+            delegation_slot(consent.subject, signer) for consent, signer, _ in consents if signer != consent.subject
+        )
         asked = {*question.items, *question.digests} or set(record.items)
         digests = set(question.digests.values())
         return bundles.write(

@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 
 STEP = 1000
 """Blocks read at a time while catching up."""
+WAIT = 2.0
+"""Seconds to wait for another thread that is asking the node."""
 PROOF_TRIES = 3
 """anvil's proofs sometimes do not match the block they were asked for; asked again, they do."""
 
@@ -67,6 +69,7 @@ class Index:
         self._lock = threading.RLock()
         self._closed: WrongChain | None = None
         self._snapshot: Snapshot | None = None
+        self._last: Snapshot | None = None
         with store.begin() as tx:
             self._pin(tx)
         self._state = LedgerState.empty(deployment.chain_id, deployment.addresses)  # see `_refresh`
@@ -143,8 +146,18 @@ class Index:
             LedgerUnavailable: the node does not answer, or withholds logs.
             WrongChain: the chain went back behind what was seen, or is not the pinned one: the gate is closed.
         """
-        with self._lock:
+        # Whoever waits behind a node that hangs is told so, instead of holding a thread that others need.
+        if not self._lock.acquire(timeout=WAIT):
+            raise LedgerUnavailable("The Ethereum node is slow to answer. Ask again shortly.")
+        try:
             yield self._refresh()
+        finally:
+            self._lock.release()
+
+    @property
+    def last(self) -> Snapshot | None:
+        """The newest verified block so far, without asking the node. Good enough to deny from, never to permit."""
+        return self._last
 
     def require(self, number: int, block: Hash) -> None:
         """Make sure that answers are at least as fresh as a block somebody has seen.
@@ -182,7 +195,7 @@ class Index:
                 if attempt == PROOF_TRIES - 1:
                     raise LedgerUnavailable("What the Ethereum node says of its logs cannot be proven.") from error
                 head = self._chain.head()
-        self._snapshot = Snapshot(head, confirmed, self._state)
+        self._snapshot = self._last = Snapshot(head, confirmed, self._state)
         return self._snapshot
 
     def _catch_up(self, head: Header) -> None:
@@ -199,6 +212,8 @@ class Index:
             )
         common = self._common(known, head)
         if known and common < known[-1][0]:
+            # A devnet set up anew has the same chain id, addresses and code: only its genesis tells it from ours.
+            self.check_chain()
             _log.warning("reorganisation: back to block %d", common)
             with self._store.begin() as tx:
                 tx.drop_blocks_above(common)

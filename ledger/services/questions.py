@@ -78,7 +78,8 @@ class Questions:
         told = decision if party else _uniform(decision)
         items = item_hashes(openings, question)
         access_log.note(tx, "decision", identifier, asker, question, items, decision, openings.record is not None)
-        tx.add_decision(identifier, remember(asker, question, decision, party, snapshot, denied))
+        if party:  # nobody else may have a bundle
+            tx.add_decision(identifier, remember(asker, question, decision, snapshot, denied))
         return Answer(identifier, told)
 
 
@@ -107,26 +108,25 @@ def item_hashes(openings: Openings, question: Question) -> list[Hash]:
     if openings.record is None:
         return []
     names = {*question.items, *question.digests}
-    return [struct_hash(item) for name, item in openings.record.items.items() if not names or name in names]
+    digests = set(question.digests.values())
+    items = openings.record.items.values()
+    return [struct_hash(item) for item in items if not names or item.name in names or item.sha256 in digests]
 
 
 def remember(
     asker: Address,
     question: Question,
     decision: Decision,
-    party: bool,
     snapshot: Snapshot,
     denials: Denials,
 ) -> dict[str, Any]:
     """What a bundle of this decision will need beside the openings and the chain's own history.
 
     Args:
-        party: whether the asker may know the true reason, and so may have the bundle.
         denials: the part of the local deny list that was looked at.
     """
     return {
         "asker": asker,
-        "party": party,
         "question": question_json(question),
         "decision": decision_json(decision),
         "headers": ["0x" + header.rlp.hex() for header in snapshot.confirmed],

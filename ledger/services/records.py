@@ -143,8 +143,11 @@ class Records:
         with self._store.begin() as tx:
             claim = tx.claim_of(record.subject)
             sizes = [tx.upload(deposit.sealed, controller) for deposit in deposits]
-            if tx.record(struct_hash(record)) is not None:
+            others = tx.records_of(record.subject)
+            if struct_hash(record) in others:
                 return struct_hash(record)
+        if others:
+            raise Conflict("This pseudonym has a record already. Every record needs a fresh one.")
         if claim is None or claim.controller != controller or claim.encryption_key is None:
             raise InvalidMessage("subject", "has not answered an invitation of this controller")
         if claim.title != record.title:
@@ -154,7 +157,7 @@ class Records:
             for deposit, size in zip(deposits, sizes, strict=True)
         )
         with self._store.begin() as tx:
-            if tx.record(struct_hash(record)) is None:
+            if not tx.records_of(record.subject):
                 tx.add_record(StoredRecord(record, struct_hash(record), signature, stored), self._clock())
         return struct_hash(record)
 

@@ -7,6 +7,7 @@ are recorded once and withdrawals are idempotent. Withdrawals never wait behind 
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import assert_never
 
 from ledger.deployment import Deployment
@@ -124,15 +125,46 @@ class Relays:
                     elif isinstance(message, Suspension | Delegation):
                         self._check_time(message)
                     return self._store_relay(tx, message, signer, signature)
-        # A withdrawal is taken even while the chain is out of reach; only a delegate's right must be looked up.
+        # A withdrawal is taken even while the chain is out of reach.
         if signer != message.subject:
-            with self._index.at_head() as snapshot:
-                self._check_signer(message, signer, snapshot.state)
+            self._check_delegate(message, signer)
         if isinstance(message, Suspension):
             self._check_time(message)
+            self._check_newer(message)
         with self._store.begin() as tx:
+            self._require_known(tx, message)
             self._deny(tx, message)
             return self._store_relay(tx, message, signer, signature)
+
+    def _check_delegate(self, message: Relayed, signer: Address) -> None:
+        """A right that was known at the last block suffices to withdraw; only an unknown one is looked up anew."""
+        if self._index.last is not None:
+            with suppress(BadSignature):
+                return self._check_signer(message, signer, self._index.last.state)
+        with self._index.at_head() as snapshot:
+            self._check_signer(message, signer, snapshot.state)
+        return None
+
+    def _check_newer(self, message: Suspension) -> None:
+        """A suspension older than a resume on chain would change nothing: say so, rather than accept it in vain."""
+        if self._index.last is None:
+            return
+        state = self._index.last.state.subject(message.subject)
+        if not state.suspended and message.at < state.suspension_at:
+            raise Conflict(
+                f"A resume of {state.suspension_at} is recorded, later than this suspension of {message.at}. "
+                f"Sign it again with a time of at least {state.suspension_at}."
+            )
+
+    def _require_known(self, tx: Transaction, message: Relayed) -> None:
+        """Only what could matter is relayed: strangers must not spend the relayer's gas on keys they made up."""
+        subject = message.subject
+        if tx.claim_of(subject) is not None or tx.records_of(subject):
+            return
+        state = self._index.last.state if self._index.last is not None else None
+        if state is not None and any(known == subject for known, _ in list(state.entries)):
+            return
+        raise NotFound("Nothing is known of this subject, here or on chain, so there is nothing to withdraw.")
 
     def _store_relay(self, tx: Transaction, message: Relayed, signer: Address, signature: bytes) -> Relay:
         name = "rly_" + keccak(hash_struct(message) + bytes.fromhex(signer[2:]))[:16].hex()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
-from ledger.decisions import Decision, Question, Reason, decide, party_to
+from ledger.decisions import Decision, Denials, Question, Reason, decide, party_to
 from ledger.deployment import Deployment
 from ledger.errors import Conflict, Expired, InvalidProof, LedgerUnavailable, NotAuthorised
 from ledger.model import Hash, Item, ReleaseRequest
@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 REQUEST_AGE = 60
 """Seconds a signed request is good for, either way of the wall clock."""
+WINDOW = 2
+"""Seconds between the proof and the hand-over; after more, the gate looks again."""
 _REFUSED = "This release is not authorised."
 
 
@@ -43,6 +45,16 @@ class Release:
     id: str
     decision: Decision
     items: tuple[ReleasedItem, ...]
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """A permit, and what it stands on."""
+
+    snapshot: Snapshot
+    openings: Openings
+    denied: Denials
+    decision: Decision
 
 
 class Gate:
@@ -71,7 +83,7 @@ class Gate:
             4. every slot the decision needs is proven at that head
             5. `decide` permits, from the proven slots alone
             6. the sealed bytes are those the record was registered with
-            7. the keys are wrapped, and held
+            7. the keys are wrapped, and held; if this took long, steps 2 to 5 are done again
             8. the log entry is durable
             9. the deny list has not changed
             10. the keys are handed over; the caller then calls `delivered`
@@ -84,29 +96,45 @@ class Gate:
         self._authenticate(request, signature)  # 1
         identifier = access_log.new_id("rel")
         question = Question(request.recipient, request.record, request.purpose, request.channel, request.items)
-        with self._index.at_head() as snapshot:  # 3
-            moment = snapshot.moment(self._clock(), self._max_age)
-            require_fresh(moment)
-            with self._store.begin() as tx:
-                openings = gather(tx, request.record, self._deployment.domain)
-                denied = denials(tx, openings.subjects())  # 2, read inside the same look at the store
-            slots = needed(question, openings.record, openings.grants, openings.forms, snapshot.state)
-        facts = self._prove(snapshot, slots)  # 4
-        evidence = openings.evidence(facts, denied)
-        decision = decide(question, evidence, moment)  # 5
-        if not decision.permitted:
-            self._refuse(identifier, question, openings, decision)
-            party = party_to(request.recipient, evidence)
-            raise NotAuthorised(_REFUSED, str(decision.reason if party else Reason.NO_CONSENT))
-        released = tuple(self._wrap(entry, request, decision) for entry in self._asked(openings, request))  # 6, 7
+        looked = self._look(question, identifier)  # 2 to 5
+        released = tuple(self._wrap(entry, request, looked.decision) for entry in self._asked(looked, request))  # 6, 7
+        if self._clock() - looked.decision.moment.wall > WINDOW:
+            # Large files take time to check, and consent may have ended meanwhile: look again, hand over the same keys.
+            again = self._look(question, identifier)
+            if again.decision.grant != looked.decision.grant:
+                raise LedgerUnavailable("Consent changed while the request was answered. Ask again.")
+            looked = again
+        openings, denied, decision = looked.openings, looked.denied, looked.decision
         with self._store.begin() as tx:
             if denials(tx, openings.subjects()) != denied:  # 9, decided again by asking again
                 raise LedgerUnavailable("Consent changed while the request was answered. Ask again.")
             items = item_hashes(openings, question)
             access_log.note(tx, "release", identifier, request.recipient, question, items, decision, True)
-            tx.add_decision(identifier, remember(request.recipient, question, decision, True, snapshot, denied))
+            kept = remember(request.recipient, question, decision, looked.snapshot, denied)
+            tx.add_decision(identifier, kept)
         # 8: the entry is durable here, and it was written in the unit of work that read the deny list unchanged
         return Release(identifier, decision, released)  # 10
+
+    def _look(self, question: Question, identifier: str) -> "_Looked":
+        """Steps 2 to 5: decide at a fresh head, from proven slots and the deny list.
+
+        Raises:
+            NotAuthorised: the decision is deny; it is in the log.
+        """
+        with self._index.at_head() as snapshot:
+            moment = snapshot.moment(self._clock(), self._max_age)
+            require_fresh(moment)
+            with self._store.begin() as tx:
+                openings = gather(tx, question.record, self._deployment.domain)
+                denied = denials(tx, openings.subjects())
+            slots = needed(question, openings.record, openings.grants, openings.forms, snapshot.state)
+        evidence = openings.evidence(self._prove(snapshot, slots), denied)
+        decision = decide(question, evidence, moment)
+        if not decision.permitted:
+            self._refuse(identifier, question, openings, decision)
+            party = party_to(question.recipient, evidence)
+            raise NotAuthorised(_REFUSED, str(decision.reason if party else Reason.NO_CONSENT))
+        return _Looked(snapshot, openings, denied, decision)
 
     def delivered(self, release: Release, request: ReleaseRequest) -> None:
         """Write down that the keys were handed over."""
@@ -139,9 +167,9 @@ class Gate:
             known = openings.record is not None
             access_log.note(tx, "release", identifier, question.recipient, question, items, decision, known)
 
-    def _asked(self, openings: Openings, request: ReleaseRequest) -> list[StoredItem]:
-        assert openings.stored is not None  # noqa: S101 (a permit needs a record)
-        by_name = {entry.item.name: entry for entry in openings.stored.items}
+    def _asked(self, looked: _Looked, request: ReleaseRequest) -> list[StoredItem]:
+        assert looked.openings.stored is not None  # noqa: S101 (a permit needs a record)
+        by_name = {entry.item.name: entry for entry in looked.openings.stored.items}
         return [by_name[name] for name in request.items]
 
     def _wrap(self, entry: StoredItem, request: ReleaseRequest, decision: Decision) -> ReleasedItem:

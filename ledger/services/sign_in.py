@@ -43,15 +43,18 @@ class SignIns:
             tx.add_nonce(nonce, expires_at)
         return nonce, expires_at
 
-    def prove(self, text: str, signature: bytes) -> siwe.SignIn:
+    def prove(self, text: str, signature: bytes, path: str = "") -> siwe.SignIn:
         """Check a signed message and use its nonce up.
+
+        Args:
+            path: what the message is for, below the service's URL. A message for one thing is good for no other.
 
         Raises:
             Refused and its kin: see `siwe.verify`; or the nonce is not ours, used or expired.
         """
         now = self._clock()
         message = siwe.verify(
-            text, signature, domain=self._domain, uri=self._url, chain_id=self._deployment.chain_id, at=now
+            text, signature, domain=self._domain, uri=self._url + path, chain_id=self._deployment.chain_id, at=now
         )
         with self._store.begin() as tx:
             if not tx.use_nonce(message.nonce, now):

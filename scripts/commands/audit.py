@@ -88,6 +88,8 @@ def verify_bundle(
     bundle: Annotated[Path, typer.Argument(help="The bundle file.")],
     trusted_block: Annotated[str, typer.Option(help="Hash of the bundle's block, from a source you trust.")],
     deployment: Facts = DEFAULT_FACTS,
+    confirmations: Annotated[int, typer.Option(min=1, help="How many blocks deep a grant must have been.")] = 1,
+    max_age: Annotated[int, typer.Option(min=1, help="Seconds the block may have been old.")] = 36,
     as_json: Json = False,
 ) -> None:
     """Verify the evidence of a decision. Needs no network. Exit code 0: it holds; 5: it does not."""
@@ -100,7 +102,8 @@ def verify_bundle(
         data = bundle.read_bytes()
     except OSError as error:
         raise InvalidFile(f"{bundle} cannot be read: {error.strerror}.") from None
-    found = verify(data, hash32(trusted_block.lower(), "trusted block"), load_deployment(deployment))
+    trusted = hash32(trusted_block.lower(), "trusted block")
+    found = verify(data, trusted, load_deployment(deployment), confirmations, max_age)
     value = {
         "verified": True,
         "decision": decision_json(found.decision),

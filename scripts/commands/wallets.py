@@ -54,7 +54,7 @@ def new(
             raise InvalidInput(f"The words file {words_file} cannot be read.") from None
     else:
         words = new_words()
-    Book.create(wallet, words, passphrase(passphrase_file, confirm=True))
+    Book.create(wallet, words, passphrase(passphrase_file, confirm=True), again=words_file is not None)
 
     def human() -> None:
         out.print(f"wallet {wallet}")
@@ -178,7 +178,7 @@ def revoke(
         raise InvalidInput("This wallet knows no case, so there is nothing it could take back.")
     if everything:
         _confirm("Take back everything?", yes)
-        relays = [patient.revoke_all(case) for case in patient.book.cases]
+        relays = _revoke_all(patient)
     else:
         names = [grant_name(text) for text in grants or ()]
         if not as_json:
@@ -189,6 +189,23 @@ def revoke(
     if not as_json:
         out.print("From now on every question is answered with no.")
     _report(url, relays, ("recorded", "final") if wait else (), as_json, grants or [])
+
+
+def _revoke_all(patient: Any) -> list[str]:
+    """Every case is tried, whatever happens to one; what went wrong is said at the end."""
+    from ledger.errors import VolensError
+
+    relays, problems = [], []
+    for case in patient.book.cases:
+        try:
+            relays.append(patient.revoke_all(case))
+        except VolensError as error:
+            problems.append((case.title, error))
+    for title, problem in problems:
+        err.print(f"“{title}” was NOT taken back: {problem}", markup=False)
+    if problems:
+        raise problems[0][1]
+    return relays
 
 
 def _report(url: str, relays: list[str], until: tuple[str, ...], as_json: bool, names: list[str]) -> None:

@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from fastapi.routing import APIRoute
@@ -13,7 +14,7 @@ from ledger.bundles import verify_bundle
 from ledger.documents import channel_terms
 from ledger.errors import LedgerUnavailable
 from ledger.events import Published
-from ledger.model import Closure, Delegation, Record, Revocation, RevokeAll, Suspension, to_hash
+from ledger.model import Approval, Closure, Delegation, Record, Revocation, RevokeAll, Suspension, to_hash
 from ledger.typed_data import struct_hash
 from scripts.vector_sources.world import CHAIN_ID, phrase
 
@@ -51,7 +52,8 @@ PUBLIC = {
     ("GET", "/v1/invitations/{token}"), ("POST", "/v1/invitations/{token}/claim"), ("GET", "/v1/offers/{token}"),
     ("POST", "/v1/consents"), ("POST", "/v1/revocations"), ("POST", "/v1/revocations/all"),
     ("POST", "/v1/suspensions"), ("POST", "/v1/closures"), ("POST", "/v1/delegations"),
-    ("GET", "/v1/relays/{relay}"), ("POST", "/v1/releases"), ("GET", "/.well-known/authzen-configuration"),
+    ("GET", "/v1/relays/{relay}"), ("POST", "/v1/releases"), ("POST", "/v1/approvals"),
+    ("GET", "/.well-known/authzen-configuration"),
 }  # fmt: skip
 
 
@@ -124,7 +126,7 @@ def test_an_unknown_path_and_a_wrong_method_are_problems(web):
 JSON_ROUTES = [
     "/v1/auth/verify", "/v1/invitations/x/claim", "/v1/consents", "/v1/revocations", "/v1/revocations/all",
     "/v1/suspensions", "/v1/closures", "/v1/delegations", "/v1/releases",
-    "/v1/records", "/v1/offers", "/v1/invitations",
+    "/v1/approvals", "/v1/records", "/v1/offers", "/v1/invitations",
 ]  # fmt: skip
 
 
@@ -401,6 +403,16 @@ def test_an_offer_reaches_who_has_its_token(web, w):
     problem(web.post("/v1/offers", body | {"grants": []}, w.hospital), 400, "invalid_input")
     problem(web.post("/v1/offers", body | {"grants": [{}]}, w.hospital), 400, "invalid_message")
     problem(web.get("/v1/offers/none"), 404, "not_found")
+
+
+def test_an_approval_is_kept_when_the_controller_signed_it(web, w):
+    approval = Approval(w.record_hash, w.journal.address, "case-report", web.forge.chain.now + 900, NOWHERE)
+    answer = web.post("/v1/approvals", signed(web.forge, approval, w.hospital))
+    assert (answer.status_code, answer.json()) == (201, {"id": struct_hash(approval)})
+    theirs = problem(web.post("/v1/approvals", signed(web.forge, approval, w.stranger)), 404, "not_found")
+    elsewhere = replace(approval, record=NOWHERE)
+    none = problem(web.post("/v1/approvals", signed(web.forge, elsewhere, w.stranger)), 404, "not_found")
+    assert {**theirs, "instance": ""} == {**none, "instance": ""}
 
 
 # Signed messages

@@ -67,6 +67,16 @@ def test_a_restart_at_any_point_equals_a_fresh_replay(make_forge):
         forge.store = forge.services.store
 
 
+def test_two_processes_over_one_database_agree(forge):
+    """Whichever reads a block first, the other finds it in the database and believes it only when it is proven."""
+    first, second = forge.services, forge.restart()
+    for act in (forge.mine, forge.revoke, forge.settle, lambda: forge.chain.reorganise(2), forge.settle):
+        act()
+        for services in (first, second, first):
+            with services.index.at_head() as snapshot:
+                assert snapshot.state.digest() == fresh_replay(forge)
+
+
 def test_a_long_history_is_read_in_steps(make_forge):
     forge = make_forge()
     forge.mine(40)

@@ -1,10 +1,13 @@
 """Records: who may make them, that everything in them is checked, and that they do not exist for anybody else."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from ledger import sealing
+from ledger.bundles import verify_bundle
+from ledger.documents import canonical
 from ledger.errors import (
     BadSignature,
     Conflict,
@@ -12,16 +15,17 @@ from ledger.errors import (
     InvalidFile,
     InvalidInput,
     InvalidMessage,
+    InvalidProof,
     NotAuthorised,
     NotFound,
     Refused,
     VolensError,
 )
 from ledger.events import Published, SuspensionChanged
-from ledger.model import Record, to_hash
+from ledger.model import ZERO_ADDRESS, Approval, Record, to_hash
 from ledger.services.records import INVITATION_LIFE, OFFER_LIFE, Deposit
 from ledger.typed_data import struct_hash
-from scripts.vector_sources.world import CHAIN_ID, phrase
+from scripts.vector_sources.world import CHAIN_ID, DAY, phrase
 
 KEY = sealing.EncryptionKey.from_seed(phrase("patient x-wing"))
 NOWHERE = to_hash(phrase("a record that does not exist"))
@@ -282,6 +286,81 @@ def test_only_the_controller_offers_and_only_its_own_record(make_forge):
             records.offer(caller.address, record, forge.grants(), "en")
     with pytest.raises(InvalidMessage, match=r"grants\[1\]\.record"):
         records.offer(w.hospital.address, w.record_hash, (w.grant(), replace(w.grant(), record=NOWHERE)), "en")
+
+
+# Approvals
+
+
+def approve(forge, by=None, **changes):
+    fields = {
+        "record": forge.world.record_hash,
+        "recipient": forge.world.journal.address,
+        "purpose": "case-report",
+        "valid_until": forge.chain.now + DAY,
+        "salt": NOWHERE,
+    }
+    approval = Approval(**fields | changes)
+    forge.services.records.approve(approval, forge.signature(approval, by or forge.world.hospital))
+    return approval
+
+
+@pytest.fixture
+def open_to_many(make_forge):
+    """Her consent names nobody: whoever the hospital approves."""
+    forge = make_forge(stage="registered")
+    forge.consent(forge.world.grant(recipient=ZERO_ADDRESS))
+    forge.settle()
+    return forge
+
+
+def test_an_approved_recipient_is_covered_for_that_purpose_until_it_ends(open_to_many):
+    forge, hospital = open_to_many, open_to_many.world.hospital
+    assert forge.reason() == "no_consent", "who is not approved is nobody to this record"
+    assert forge.reason(by=hospital) == "recipient_not_covered"
+    approval = approve(forge)
+    answer = forge.ask()
+    assert answer.decision.permitted
+    assert answer.decision.until == approval.valid_until
+    assert len(forge.release().items) == 2
+    research = forge.world.research
+    assert forge.reason(by=research, recipient=research.address) == "no_consent"
+    assert forge.reason(purpose="teaching") == "recipient_not_covered"
+    forge.chain.now = approval.valid_until
+    forge.mine()
+    assert forge.reason() == "recipient_not_covered"
+
+
+def test_the_evidence_shows_the_approval(open_to_many):
+    approve(open_to_many)
+    answer = open_to_many.ask()
+    data = open_to_many.services.bundling.bundle(open_to_many.world.journal.address, answer.id)
+    block = open_to_many.chain.header(answer.decision.moment.number).hash
+    assert verify_bundle(data, block, open_to_many.deployment).decision.permitted
+    value = json.loads(data)
+    value["openings"]["approvals"], value["signatures"]["approvals"] = [], []
+    with pytest.raises(InvalidProof):
+        verify_bundle(canonical(value), block, open_to_many.deployment)
+
+
+@pytest.mark.parametrize("who", ["journal", "patient", "stranger", "research"])
+def test_only_the_controller_approves(open_to_many, who):
+    by = getattr(open_to_many.world, who)
+    for record in (open_to_many.world.record_hash, NOWHERE):
+        with pytest.raises(NotFound) as refusal:
+            approve(open_to_many, by=by, record=record)
+        assert str(refusal.value) == "There is no such record of yours."
+    assert open_to_many.reason(by=open_to_many.world.hospital) == "recipient_not_covered"
+
+
+def test_an_approval_written_into_the_database_is_noticed(open_to_many):
+    forge = open_to_many
+    approval = Approval(
+        forge.world.record_hash, forge.world.journal.address, "case-report", forge.chain.now + DAY, NOWHERE
+    )
+    with forge.store.begin() as tx:
+        tx.add_approval(approval, forge.signature(approval, forge.world.stranger))
+    with pytest.raises(BadSignature):
+        forge.release()
 
 
 # Documents

@@ -42,7 +42,6 @@ def upgrade() -> None:
         "decisions",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("party", sa.Boolean(), nullable=False),
         sa.Column("value", sa.JSON(), nullable=False),
         sa.Column("bundle", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
