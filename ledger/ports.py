@@ -228,6 +228,10 @@ class Transaction(Protocol):
     def add_record(self, record: StoredRecord, at: int) -> None: ...  # noqa: D102
     def record(self, record: Hash) -> StoredRecord | None: ...  # noqa: D102
     def records_of(self, subject: Address) -> list[Hash]: ...  # noqa: D102
+    def knows(self, subject: Address) -> bool:
+        """Whether a pseudonym has answered an invitation, has a record, or has signed a consent."""
+        ...
+
     def item_by_digest(self, sealed: Hash) -> StoredItem | None: ...  # noqa: D102
     def add_upload(self, sealed: Hash, size: int, controller: Address, at: int) -> None: ...  # noqa: D102
     def upload(self, sealed: Hash, controller: Address) -> int | None: ...  # noqa: D102

@@ -224,6 +224,10 @@ class SqlTransaction:
         """The records of a subject."""
         return [Hash(h) for (h,) in self._db.execute(select(t.records.c.hash).where(t.records.c.subject == subject))]
 
+    def knows(self, subject: Address) -> bool:
+        """Whether a pseudonym has answered an invitation, has a record, or has signed a consent."""
+        return any(self._row(table, subject=subject) for table in (t.invitations, t.records, t.consents))
+
     def item_by_digest(self, sealed: Hash) -> StoredItem | None:
         """An item by the digest of its sealed bytes."""
         row = self._row(t.items, sealed=sealed)

@@ -40,7 +40,7 @@ class Bundling:
         """
         with self._store.begin() as tx:
             kept = tx.decision(decision)
-        # Of an outsider's question nothing is kept: a bundle would tell more than the `no_consent` it was answered with.
+        # Of an outsider's question nothing is kept: a bundle would tell more than its `no_consent`.
         if kept is None or kept.value["asker"] != caller:
             raise NotFound("There is no such decision of yours.")
         return zlib.decompress(kept.bundle) if kept.bundle else self._make(decision, kept.value)

@@ -7,7 +7,7 @@ log makes them differ. A withdrawal once seen is remembered for ever, whatever a
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -219,12 +219,9 @@ class Index:
                 tx.drop_blocks_above(common)
                 tx.reopen_relays_above(common)
                 self._state = self._replay(tx)
-        read = []
-        for headers, logged in self._read(max(common + 1, self._deployment.first_block), head):
-            for entry in logged:
-                self._state.apply(entry.event)
-            read.append((headers, logged))
-        self._verify_heads(head)
+        read = list(self._read(max(common + 1, self._deployment.first_block), head))
+        # Nothing is applied before it is proven: `last` is read by others meanwhile, and shares this state.
+        self._verify_heads(head, _fold(self._state.heads, (entry.event for _, logged in read for entry in logged)))
         with self._store.begin() as tx:
             for headers, logged in read:
                 tx.add_blocks(headers, logged)
@@ -232,6 +229,9 @@ class Index:
                     _remember_withdrawal(tx, entry.event)
             tx.forget_blocks_below(head.number - self._limit)
             tx.set_fact("highest", head.number)
+        for _, logged in read:
+            for entry in logged:
+                self._state.apply(entry.event)
 
     def _read(self, first: int, head: Header) -> Iterator[tuple[Sequence[Header], Sequence[Logged]]]:
         """Blocks from a height to the head with their logs; of those that cannot be replaced any more only the logs."""
@@ -286,10 +286,10 @@ class Index:
             proven[contract] = Proven(account_proof, values)
         return proven
 
-    def _verify_heads(self, head: Header) -> None:
+    def _verify_heads(self, head: Header, heads: Mapping[str, Hash]) -> None:
         proven = facts_of(self.prove(head, [head_slot(contract) for contract in WITH_HEAD]))
         for contract in WITH_HEAD:
-            if proven.head(contract) != self._state.heads[contract]:
+            if proven.head(contract) != heads[contract]:
                 raise LedgerUnavailable(f"The logs of {contract} are not complete: its proven head differs.")
 
     def _confirmed(self, head: Header) -> tuple[Header, ...]:
@@ -319,6 +319,15 @@ def require_fresh(moment: Moment) -> None:
             f"The newest block is {moment.wall - moment.timestamp} seconds old; no answer is given beyond "
             f"{moment.max_age}. Try again."
         )
+
+
+def _fold(heads: Mapping[str, Hash], events: Iterable[LedgerEvent]) -> dict[str, Hash]:
+    """The running heads after events."""
+    folded = dict(heads)
+    for event in events:
+        if (operation := event.operation()) is not None:
+            folded[event.CONTRACT] = operation.fold(folded[event.CONTRACT], event.at)
+    return folded
 
 
 def _in_order(logged: Sequence[Logged], blocks: range) -> Sequence[Logged]:

@@ -343,14 +343,14 @@ def test_the_log_counts_up_and_is_read_by_record(store):
 
 def test_decisions_wait_for_their_bundle_oldest_first(store):
     with store.begin() as tx:
-        for name, party in (("dec_1", True), ("dec_2", False), ("dec_3", True)):
-            tx.add_decision(name, {"party": party, "x": [1]})
+        for name in ("dec_1", "dec_3"):
+            tx.add_decision(name, {"x": [1]})
         assert [decision.id for decision in tx.decisions_without_bundle(9)] == ["dec_1", "dec_3"]
         assert [decision.id for decision in tx.decisions_without_bundle(1)] == ["dec_1"]
         tx.set_bundle("dec_1", b"bundle")
         assert [decision.id for decision in tx.decisions_without_bundle(9)] == ["dec_3"]
         kept = tx.decision("dec_1")
-        assert (kept.value, kept.bundle) == ({"party": True, "x": [1]}, b"bundle")
+        assert (kept.value, kept.bundle) == ({"x": [1]}, b"bundle")
         assert tx.decision("dec_4") is None
 
 

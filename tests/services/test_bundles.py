@@ -161,8 +161,10 @@ def test_only_decisions_that_may_have_one_get_a_bundle(forge):
     forge.ask()
     forge.services.bundling.capture()
     with forge.store.begin() as tx:
-        rows = tx._db.exec_driver_sql("SELECT party, bundle FROM decisions ORDER BY position").fetchall()
-    assert [(party, bundle is not None) for party, bundle in rows] == [(0, False), (1, True)]
+        rows = tx._db.exec_driver_sql("SELECT value, bundle FROM decisions ORDER BY position").fetchall()
+    assert [(json.loads(value)["asker"], bundle is not None) for value, bundle in rows] == [
+        (forge.world.journal.address, True)
+    ]
 
 
 def test_one_decision_without_evidence_does_not_hold_up_the_others(forge):

@@ -56,7 +56,7 @@ def test_the_state_is_that_of_a_fresh_replay(forge):
 
 def test_a_restart_at_any_point_equals_a_fresh_replay(make_forge):
     forge = make_forge(stage="registered")
-    for act in (forge.consent, forge.mine, forge.revoke, forge.settle, lambda: forge.chain.reorganise(2)):
+    for act in (forge.consent, forge.settle, forge.mine, forge.revoke, forge.settle, lambda: forge.chain.reorganise(2)):
         act()
         kept = digest(forge)
         forge.restart()

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ledger.adapters.memory import Faults
+from ledger.adapters.store import SqlStore
 from ledger.errors import (
     BadSignature,
     Conflict,
@@ -393,10 +394,42 @@ def test_a_signature_for_another_ledger_is_worth_nothing(forge):
 def test_somebody_may_withdraw_only_for_himself(forge):
     """A revocation of her grant under his own pseudonym is valid, and touches nothing of hers."""
     w = forge.world
+    forge.claim(forge.invite(), by=w.stranger)
     forge.accept(Revocation(w.stranger.address, (w.grant(),)), by=w.stranger)
     forge.accept(Closure(w.stranger.address), by=w.stranger)
     forge.settle()
     assert forge.reason() == "permitted"
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_nobody_spends_the_relayers_gas_on_keys_he_made_up(forge, reachable):
+    w = forge.world
+    forge.reason()
+    forge.chain.faults.unreachable = not reachable
+    for message in (Revocation(w.stranger.address, (w.grant(),)), Closure(w.stranger.address)):
+        with pytest.raises(NotFound, match="Nothing is known"):
+            forge.accept(message, by=w.stranger)
+    assert denials(forge) == []
+    with forge.store.begin() as tx:
+        assert tx.open_relays() == []
+
+
+def test_a_subject_known_only_from_the_chain_is_relayed(make_forge):
+    """Any second relayer works: it has no record of hers, but the ledger has."""
+    forge = make_forge()
+    w = forge.world
+    forge.restart(SqlStore("sqlite://"))
+    forge.accept(Revocation(w.patient.address, (w.grant(),)))
+    forge.settle()
+    assert forge.chain.state.entry(w.patient.address, struct_hash(w.grant())).revoked_at
+
+
+def test_without_any_view_of_the_chain_a_withdrawal_is_believed(make_forge):
+    forge = make_forge()
+    w = forge.world
+    forge.restart(SqlStore("sqlite://"))
+    forge.chain.faults.unreachable = True
+    assert forge.accept(Revocation(w.patient.address, (w.grant(),))).status == "accepted"
 
 
 def delegate(forge, rights, until=DAY):
@@ -445,13 +478,32 @@ def test_a_delegate_cannot_appoint_another(forge):
         forge.accept(onward, by=w.mother)
 
 
-def test_a_delegate_is_looked_up_so_the_chain_must_answer(forge):
+def test_a_delegate_who_was_seen_before_may_withdraw_while_the_chain_is_out_of_reach(forge):
     w = forge.world
     delegate(forge, RIGHT_REVOKE)
+    forge.reason()
+    forge.chain.faults.unreachable = True
+    forge.accept(Revocation(w.patient.address, (w.grant(),)), by=w.mother)
+    assert denials(forge) == [("revoked", w.patient.address, struct_hash(w.grant()))]
+
+
+def test_a_delegate_nobody_has_seen_waits_for_the_chain(forge):
+    w = forge.world
     forge.chain.faults.unreachable = True
     with pytest.raises(LedgerUnavailable):
         forge.accept(Revocation(w.patient.address, (w.grant(),)), by=w.mother)
     assert denials(forge) == []
+
+
+def test_a_suspension_that_would_change_nothing_is_not_accepted_in_vain(forge):
+    w, now = forge.world, forge.chain.now
+    forge.accept(Suspension(w.patient.address, False, now + 600))
+    forge.settle()
+    assert forge.reason() == "permitted"
+    with pytest.raises(Conflict, match=str(now + 600)):
+        forge.accept(Suspension(w.patient.address, True, now + 5))
+    forge.accept(Suspension(w.patient.address, True, now + 600))
+    assert forge.reason() == "suspended"
 
 
 def test_a_delegation_too_far_in_the_future_is_refused(forge):

@@ -535,5 +535,6 @@ def test_a_withdrawal_seen_on_the_chain_between_decision_and_hand_over_stops_the
 
 def test_somebody_elses_withdrawal_in_between_changes_nothing(forge):
     stranger = forge.world.stranger
+    forge.claim(forge.invite(), by=stranger)
     forge.restart(vault=MeanwhileVault(forge.vault, lambda: forge.accept(Closure(stranger.address), by=stranger)))
     assert forge.release().items
