@@ -2,7 +2,7 @@
 
 `MemoryChain` keeps what the contracts would keep, in Merkle Patricia tries at the slots the compiler gives them, so
 its proofs verify like a node's. It executes the relayed functions of ConsentRegistry (`rules`), and can lie,
-lag, forget and turn back on demand. It is for tests and rehearsals: there is no network, no gas and nobody else.
+lag, forget and turn back on demand. It is for tests and rehearsals (with the development packages): there is no network, no gas and nobody else.
 """
 
 import hashlib
@@ -10,7 +10,6 @@ import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, BinaryIO
 
 import rlp
@@ -26,10 +25,6 @@ from ledger.proofs import AccountProof, Header, SlotProof, header_rlp
 from ledger.state import LedgerState
 
 _EMPTY_UNCLES = "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347"
-
-
-def _unchanged(found: list[Logged]) -> list[Logged]:
-    return found
 
 
 @dataclass
@@ -48,7 +43,7 @@ class Faults:
     unreachable: bool = False
     refuse: bool = False
     chain_id: int | None = None
-    logs: Callable[[list[Logged]], list[Logged]] = _unchanged
+    logs: Callable[[list[Logged]], list[Logged]] = list
     forge_proofs: int = 0
     code: dict[str, Hash] = field(default_factory=dict)
 
@@ -222,15 +217,17 @@ class MemoryChain:
         """Nodes of the tries as of a block; with `forge_proofs`, one byte of the last slot's is another."""
         found = self._block(block)
         at, root = self._addresses[contract], bytes.fromhex(found.header.state_root[2:])
-        prove = partial(_nodes, self._nodes)
         storage = found.roots.get(contract, HexaryTrie({}).root_hash)
-        proofs = [SlotProof(key, prove(storage, bytes.fromhex(key[2:]))) for key in slots]
+        proofs = [SlotProof(key, self._path(storage, key)) for key in slots]
         if self.faults.forge_proofs and proofs:
             self.faults.forge_proofs -= 1
-            last = proofs[-1].nodes[-1]
-            forged = (*proofs[-1].nodes[:-1], last[:-1] + bytes([last[-1] ^ 1]))
-            proofs[-1] = SlotProof(proofs[-1].key, forged)
-        return AccountProof(at, prove(root, bytes.fromhex(at[2:]))), tuple(proofs)
+            *path, last = proofs[-1].nodes
+            proofs[-1] = SlotProof(proofs[-1].key, (*path, last[:-1] + bytes([last[-1] ^ 1])))
+        return AccountProof(at, self._path(root, at)), tuple(proofs)
+
+    def _path(self, root: bytes, key: str) -> tuple[bytes, ...]:
+        trie: Any = HexaryTrie(self._nodes, root)
+        return tuple(rlp.encode(node) for node in trie.get_proof(keccak(bytes.fromhex(key[2:]))) if node)
 
     # the port Sender
 
@@ -274,11 +271,6 @@ class MemoryChain:
             if transaction in block.receipts:
                 return Receipt(block.header.number, block.header.hash, block.receipts[transaction])
         return None
-
-
-def _nodes(nodes: dict[bytes, bytes], root: bytes, key: bytes) -> tuple[bytes, ...]:
-    trie: Any = HexaryTrie(nodes, root)
-    return tuple(rlp.encode(node) for node in trie.get_proof(keccak(key)) if node)
 
 
 class MemoryVault:

@@ -23,6 +23,7 @@ MAX_SEALED = 4 * 2**30
 """Bytes of the largest sealed item."""
 INVITATION_LIFE = 14 * 86400
 OFFER_LIFE = 30 * 86400
+_ONE_RECORD = "This pseudonym has a record already. Every record needs a fresh one."
 
 
 def token_hash(token: str) -> str:
@@ -147,7 +148,7 @@ class Records:
             if struct_hash(record) in others:
                 return struct_hash(record)
         if others:
-            raise Conflict("This pseudonym has a record already. Every record needs a fresh one.")
+            raise Conflict(_ONE_RECORD)
         if claim is None or claim.controller != controller or claim.encryption_key is None:
             raise InvalidMessage("subject", "has not answered an invitation of this controller")
         if claim.title != record.title:
@@ -157,8 +158,11 @@ class Records:
             for deposit, size in zip(deposits, sizes, strict=True)
         )
         with self._store.begin() as tx:
-            if not tx.records_of(record.subject):
+            others = tx.records_of(record.subject)
+            if not others:
                 tx.add_record(StoredRecord(record, struct_hash(record), signature, stored), self._clock())
+        if others not in ([], [struct_hash(record)]):
+            raise Conflict(_ONE_RECORD)  # registered while the files of this one were checked
         return struct_hash(record)
 
     def _deposit(self, record: Record, deposit: Deposit, size: int | None, encryption_key: bytes) -> StoredItem:

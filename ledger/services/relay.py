@@ -137,13 +137,17 @@ class Relays:
             return self._store_relay(tx, message, signer, signature)
 
     def _check_delegate(self, message: Relayed, signer: Address) -> None:
-        """A right that was known at the last block suffices to withdraw; only an unknown one is looked up anew."""
-        if self._index.last is not None:
-            with suppress(BadSignature):
-                return self._check_signer(message, signer, self._index.last.state)
-        with self._index.at_head() as snapshot:
-            self._check_signer(message, signer, snapshot.state)
-        return None
+        """A delegate's right is looked up; while the node does not answer, what was known at the last block counts.
+
+        The deny list forgets nothing, so one whose right was taken away must not get there by asking first.
+        """
+        try:
+            with self._index.at_head() as snapshot:
+                return self._check_signer(message, signer, snapshot.state)
+        except (Unavailable, Untrusted):
+            if self._index.last is None:
+                raise
+            return self._check_signer(message, signer, self._index.last.state)
 
     def _check_newer(self, message: Suspension) -> None:
         """A suspension older than a resume on chain would change nothing: say so, rather than accept it in vain."""

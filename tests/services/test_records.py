@@ -257,6 +257,24 @@ def test_an_item_of_another_record_is_refused(listed):
     refused(listed, InvalidMessage, "belong to the record", entries=entries)
 
 
+def test_of_two_records_for_one_pseudonym_at_the_same_time_one_is_told_no(listed):
+    """Checking sealed files takes time; the other was registered meanwhile."""
+    w, entries = listed.world, deposits(listed)
+    second = replace(w.record, created_at=1)
+    accept = listed.services.custodian.accept
+
+    def meanwhile(*arguments):
+        listed.services.custodian.accept = accept
+        register(listed, entries)
+        return accept(*arguments)
+
+    listed.services.custodian.accept = meanwhile
+    with pytest.raises(Conflict, match="fresh one"):
+        register(listed, entries, record=second)
+    with listed.store.begin() as tx:
+        assert tx.records_of(w.patient.address) == [w.record_hash]
+
+
 # Offers
 
 

@@ -17,7 +17,7 @@ from ledger.errors import (
     Refused,
     UnknownCode,
 )
-from ledger.events import Granted, Revoked, Suspended, SuspensionChanged
+from ledger.events import Delegated, Granted, Revoked, Suspended, SuspensionChanged
 from ledger.model import (
     RIGHT_GRANT,
     RIGHT_REVOKE,
@@ -485,6 +485,17 @@ def test_a_delegate_who_was_seen_before_may_withdraw_while_the_chain_is_out_of_r
     forge.chain.faults.unreachable = True
     forge.accept(Revocation(w.patient.address, (w.grant(),)), by=w.mother)
     assert denials(forge) == [("revoked", w.patient.address, struct_hash(w.grant()))]
+
+
+def test_a_delegate_whose_right_was_taken_away_does_not_get_there_first(forge):
+    """Nobody has asked anything since, so the service has not seen it yet; what is denied stays denied."""
+    w = forge.world
+    delegate(forge, RIGHT_REVOKE)
+    forge.reason()
+    forge.chain.emit(Delegated(0, w.patient.address, w.mother.address, 0, 0, forge.chain.now))
+    with pytest.raises(BadSignature, match="may not"):
+        forge.accept(Revocation(w.patient.address, (w.grant(),)), by=w.mother)
+    assert forge.reason() == "permitted"
 
 
 def test_a_delegate_nobody_has_seen_waits_for_the_chain(forge):

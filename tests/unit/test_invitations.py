@@ -19,13 +19,14 @@ some = settings.get_profile("invitations")
 
 PATIENT = key("patient")
 KEY = bytes(i % 251 for i in range(1216))
-SITE = {"domain": "127.0.0.1:8380", "uri": "http://127.0.0.1:8380", "chain_id": 31337}
+URL = "http://127.0.0.1:8380"
+SITE = {"domain": "127.0.0.1:8380", "uri": f"{URL}/v1/invitations/secret-token/claim", "chain_id": 31337}
 
 
 def message(**changes):
     fields = {
         "domain": SITE["domain"],
-        "url": SITE["uri"],
+        "url": URL,
         "token": "secret-token",
         "chain_id": 31337,
         "nonce": "abcdefgh12345678",
