@@ -2,7 +2,8 @@
 
 `MemoryChain` keeps what the contracts would keep, in Merkle Patricia tries at the slots the compiler gives them, so
 its proofs verify like a node's. It executes the relayed functions of ConsentRegistry (`rules`), and can lie,
-lag, forget and turn back on demand. It is for tests and rehearsals (with the development packages): there is no network, no gas and nobody else.
+lag, forget and turn back on demand. It is for tests and rehearsals, with the
+development packages: there is no network, no gas and nobody else.
 """
 
 import hashlib

@@ -341,6 +341,28 @@ def test_a_false_ancestor_does_not_confirm_a_grant(make_forge):
 # The head goes back
 
 
+def test_a_head_that_turns_back_after_a_half_answer_is_noticed(forge):
+    """The new block was read and proven, then the node failed; the old answer must not be given again."""
+    assert forge.reason() == "permitted"
+    forge.mine()
+    parent = forge.chain.head().number - 1
+    header, asked = forge.chain.header, Counter()
+
+    def failing(number):
+        asked[number] += 1
+        if number == parent and asked[number] > 1:
+            raise LedgerUnavailable("out of reach")
+        return header(number)
+
+    forge.chain.header = failing
+    assert forge.reason() == "ledger_unavailable"
+    del forge.chain.header
+    forge.chain.regress(1)
+    assert forge.reason() == "ledger_unavailable"
+    with pytest.raises(WrongChain), forge.services.index.at_head():
+        pass
+
+
 def test_a_head_that_goes_back_closes_the_gate_but_not_the_intake(forge):
     forge.mine(3)
     assert forge.reason() == "permitted"
