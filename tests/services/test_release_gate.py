@@ -22,7 +22,7 @@ from ledger.errors import (
 )
 from ledger.events import Granted, Revoked, SuspensionChanged
 from ledger.model import Closure, Revocation, RevokeAll, Suspension, to_hash
-from ledger.services.release import REQUEST_AGE
+from ledger.services.release import REQUEST_AGE, WINDOW
 from ledger.typed_data import Domain, parse_signature, struct_hash
 from scripts.vector_sources.world import CHAIN_ID, DAY, phrase
 
@@ -538,3 +538,43 @@ def test_somebody_elses_withdrawal_in_between_changes_nothing(forge):
     forge.claim(forge.invite(), by=stranger)
     forge.restart(vault=MeanwhileVault(forge.vault, lambda: forge.accept(Closure(stranger.address), by=stranger)))
     assert forge.release().items
+
+
+# A release that takes long
+
+
+def slowly(forge, meanwhile=lambda: None):
+    """Checking the sealed bytes takes longer than the window between proof and hand-over."""
+
+    def happens():
+        forge.chain.now += WINDOW
+        meanwhile()
+        forge.mine()
+
+    forge.restart(vault=MeanwhileVault(forge.vault, happens))
+
+
+def test_a_slow_release_is_decided_again_and_handed_over(forge):
+    slowly(forge)
+    assert forge.release().items
+    assert releases(forge) == [("release", True, "permitted")]
+
+
+def test_a_revocation_on_the_chain_during_a_slow_release_stops_it(forge):
+    """Nobody told the service; only a second look at the chain can know."""
+    patient, grant = forge.world.patient.address, struct_hash(forge.world.grant())
+    slowly(forge, lambda: forge.chain.emit(Revoked(0, patient, grant, patient), mine=False))
+    with pytest.raises(NotAuthorised) as refused:
+        forge.release()
+    assert refused.value.reason == "revoked"
+    assert releases(forge) == [("release", False, "revoked")]
+
+
+def test_keys_wrapped_under_one_grant_are_not_handed_over_under_another(forge):
+    forge.consent(forge.world.grant(salt=NOWHERE))
+    forge.settle()
+    patient, used = forge.world.patient.address, forge.ask().decision.grant
+    slowly(forge, lambda: forge.chain.emit(Revoked(0, patient, used, patient), mine=False))
+    with pytest.raises(LedgerUnavailable, match="Ask again"):
+        forge.release()
+    assert forge.release(forge.request(nonce="2")).decision.grant != used
