@@ -50,7 +50,7 @@ class Client:
         try:
             parts = urlsplit(url)
             usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
+        except (ValueError, RecursionError):
             usable = False
         if not usable:
             raise InvalidInput(f"{url} is not the address of a service; it should look like http://127.0.0.1:8380")
@@ -83,7 +83,7 @@ class Client:
         if answer.is_success:
             try:
                 return answer.json()
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise Unavailable(f"The service at {self.url} answered with something that is not JSON.") from None
         raise _error_of(answer)
 
@@ -204,7 +204,7 @@ def _error_of(answer: httpx.Response) -> VolensError:
     try:
         problem = answer.json()
         code, detail = str(problem["type"]).rpartition(":")[2], str(problem["detail"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         code, problem = "", {}
         detail = answer.text.strip()[:300] or f"The service answered {answer.status_code}."
     if answer.status_code in (401, 403) and (code in ("", NotAuthorised.code)):
@@ -226,5 +226,5 @@ def read_deployment(text: str) -> Deployment:
     """
     try:
         return Deployment.from_json(json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidInput("This file does not hold deployment facts.") from None

@@ -63,7 +63,7 @@ class Node:
         """The result of one call, as raw JSON."""
         try:
             answer = self._provider.make_request(RPCEndpoint(method), list(params))
-        except (OSError, ValueError, Web3Exception) as error:
+        except (OSError, ValueError, RecursionError, Web3Exception) as error:
             raise LedgerUnavailable(f"The Ethereum node does not answer ({type(error).__name__}).") from error
         if not isinstance(answer, dict):
             raise LedgerUnavailable("What answers is not an Ethereum node.")
@@ -189,7 +189,7 @@ class Web3Sender:
             return _error_name(contract.abi, str(error.data))
         except ContractLogicError as error:
             return str(error.message or "reverted")
-        except (OSError, ValueError, Web3Exception) as error:
+        except (OSError, ValueError, RecursionError, Web3Exception) as error:
             raise LedgerUnavailable(f"The Ethereum node does not answer ({type(error).__name__}).") from error
         return None
 

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, cast
 
 from ledger.decisions import Decision, Denials, Question, Reason, decide, party_to
 from ledger.deployment import Deployment
-from ledger.errors import Conflict, Expired, InvalidProof, LedgerUnavailable, NotAuthorised
+from ledger.errors import Conflict, Expired, InvalidProof, LedgerUnavailable, NotAuthorised, NotFound
 from ledger.model import Hash, Item, ReleaseRequest
 from ledger.ports import Store, StoredItem, Vault
 from ledger.services import access_log
@@ -173,9 +173,13 @@ class Gate:
         return [by_name[name] for name in request.items]
 
     def _wrap(self, entry: StoredItem, request: ReleaseRequest, decision: Decision) -> ReleasedItem:
-        with self._vault.open(entry.sealed) as sealed:
-            if _sha256(sealed) != entry.sealed:
-                raise InvalidProof("The sealed bytes of an item were changed in storage. An operator must look at it.")
+        try:
+            with self._vault.open(entry.sealed) as sealed:
+                intact = _sha256(sealed) == entry.sealed
+        except NotFound:
+            intact = False
+        if not intact:
+            raise InvalidProof("The sealed bytes of an item were lost or changed. An operator must look at it.")
         assert decision.grant is not None  # noqa: S101 (a permit names its grant)
         wrapped = self._custodian.wrap_for_recipient(
             entry.custody_wrap,
