@@ -119,10 +119,6 @@ def struct_hash(message: Message) -> Hash:
     return to_hash(hash_struct(message))
 
 
-grant_hash = struct_hash
-"""The name of a grant on chain."""
-
-
 def commitment_hash(
     type_name: str, subject: Address, grant_hashes: tuple[Hash, ...], deadline: int | None = None
 ) -> bytes:

@@ -208,7 +208,7 @@ class Index:
         if highest is not None and head.number < highest:
             raise self._close(
                 f"The chain went back from block {highest} to {head.number}: it was reset or restored. "
-                "An operator must look at it (`volens up --accept-loss`)."
+                "An operator must look at it."
             )
         common = self._common(known, head)
         if known and common < known[-1][0]:
