@@ -9,7 +9,7 @@ matters, and two of its roots prove that the later log only added to the earlier
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Self
 
 from ledger.errors import InvalidInput, InvalidMessage, InvalidProof
@@ -118,37 +118,38 @@ EMPTY_LOG = to_hash(hashlib.sha256().digest())
 """The root of a log without entries."""
 
 
-class LogTree:
-    """An append-only log, by the hashes of its entries (see `leaf_hash`).
+def completed(size: int, leaf: Hash, node: Callable[[int, int], bytes]) -> Iterator[tuple[int, int, bytes]]:
+    """The subtrees that an entry completes when it is added to a log: (height, position, hash), the entry first.
 
-    Keeps every complete subtree, about two hashes per entry, so that each root and proof takes O(log² n).
+    Args:
+        size: of the log before.
+        leaf: hash of the entry (see `leaf_hash`).
+        node: the hash of the complete subtree at a height and position.
+
+    Raises:
+        InvalidMessage: not a hash.
+    """
+    found, position = _raw(leaf, "leaf"), size
+    for height in range(64):
+        yield height, position, found
+        if position % 2 == 0:
+            return
+        found, position = _node_hash(node(height, position - 1), found), position // 2
+
+
+class LogView:
+    """Roots and proofs of an append-only log whose complete subtrees can be looked up; each takes O(log² n) of them.
+
+    Args:
+        size: how many entries it has.
+        node: the hash of the complete subtree at a height and position.
     """
 
-    def __init__(self, leaves: Iterable[Hash] = ()) -> None:
-        self._levels: list[list[bytes]] = [[]]
-        for leaf in leaves:
-            self.append(leaf)
+    def __init__(self, size: int, node: Callable[[int, int], bytes]) -> None:
+        self._count, self._node = size, node
 
     def __len__(self) -> int:
-        return len(self._levels[0])
-
-    def append(self, leaf: Hash) -> int:
-        """Add the hash of an entry, and return its index.
-
-        Raises:
-            InvalidMessage: not a hash.
-        """
-        node = _raw(leaf, "leaf")
-        index = len(self)
-        for height in range(64):
-            if height == len(self._levels):
-                self._levels.append([])
-            level = self._levels[height]
-            level.append(node)
-            if len(level) % 2:
-                break
-            node = _node_hash(level[-2], level[-1])
-        return index
+        return self._count
 
     def _size(self, size: int | None, least: int = 0) -> int:
         if size is None:
@@ -162,7 +163,7 @@ class LogTree:
         count = end - start
         height = count.bit_length() - 1
         if count == 1 << height:
-            return self._levels[height][start >> height]
+            return self._node(height, start >> height)
         split = start + (1 << height)
         return _node_hash(self._range(start, split), self._range(split, end))
 
@@ -224,6 +225,29 @@ class LogTree:
         return tuple(map(to_hash, reversed(proof)))
 
 
+class LogTree(LogView):
+    """A log in memory, by the hashes of its entries. Keeps every complete subtree, about two hashes per entry."""
+
+    def __init__(self, leaves: Iterable[Hash] = ()) -> None:
+        self._levels: list[list[bytes]] = []
+        super().__init__(0, lambda height, position: self._levels[height][position])
+        for leaf in leaves:
+            self.append(leaf)
+
+    def append(self, leaf: Hash) -> int:
+        """Add the hash of an entry, and return its index.
+
+        Raises:
+            InvalidMessage: not a hash.
+        """
+        for height, _, found in completed(self._count, leaf, self._node):
+            if height == len(self._levels):
+                self._levels.append([])
+            self._levels[height].append(found)
+        self._count += 1
+        return self._count - 1
+
+
 def _split(count: int) -> int:
     """The largest power of two smaller than `count`."""
     return 1 << (count - 1).bit_length() - 1
@@ -247,7 +271,7 @@ def verify_inclusion(leaf: Hash, index: int, size: int, proof: Sequence[Hash], r
         leaf: the `leaf_hash` of the entry.
         index: where the log is said to have it.
         size: of the log.
-        proof: see `LogTree.inclusion_proof`.
+        proof: see `LogView.inclusion_proof`.
         root: of the log, from a checkpoint that was verified.
 
     Raises:
