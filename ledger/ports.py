@@ -7,6 +7,7 @@ from typing import Any, BinaryIO, Protocol
 
 from ledger.documents import Form, Profile, Terms
 from ledger.events import LedgerEvent
+from ledger.merkle import LogView
 from ledger.model import Address, Approval, Consent, Grant, Hash, Item, Message, Record
 from ledger.proofs import AccountProof, Header, SlotProof
 
@@ -286,7 +287,11 @@ class Transaction(Protocol):
     # access log and decisions
     def append_log(self, leaf: bytes, record: Hash | None) -> LogEntry: ...  # noqa: D102
     def log_of(self, record: Hash) -> list[LogEntry]: ...  # noqa: D102
-    def log_leaves(self, first: int = 0) -> list[bytes]: ...  # noqa: D102
+    def log_leaves(self, first: int = 0, limit: int | None = None) -> list[bytes]: ...  # noqa: D102
+    def log_view(self) -> LogView:
+        """The log's roots and proofs, as of this transaction."""
+        ...
+
     def add_decision(self, decision: str, value: Mapping[str, Any]) -> None: ...  # noqa: D102
     def decision(self, decision: str) -> StoredDecision | None: ...  # noqa: D102
     def decisions_without_bundle(self, limit: int) -> list[StoredDecision]:

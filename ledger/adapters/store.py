@@ -17,6 +17,7 @@ from ledger.adapters import tables as t
 from ledger.documents import Form, Profile, Terms, document_hash
 from ledger.errors import Unavailable
 from ledger.events import LedgerEvent
+from ledger.merkle import LogView, completed, leaf_hash
 from ledger.model import MESSAGES, Address, Approval, Consent, Grant, Hash, Item, Record
 from ledger.ports import Invitation, LogEntry, Logged, Offer, Relay, StoredDecision, StoredItem, StoredRecord
 from ledger.proofs import Header
@@ -423,18 +424,35 @@ class SqlTransaction:
 
     def append_log(self, leaf: bytes, record: Hash | None) -> LogEntry:
         """Append one entry; its index is the number of entries before it."""
-        index = self._db.execute(select(func.coalesce(func.max(t.log.c.index), -1) + 1)).scalar_one()
+        index = self._log_size()
         self._db.execute(insert(t.log).values(index=index, leaf=leaf, record=record))
+        for height, position, found in completed(index, leaf_hash(leaf), self._log_node):
+            if height:
+                self._db.execute(insert(t.log_nodes).values(height=height, position=position, hash=found))
         return LogEntry(index, leaf)
+
+    def _log_size(self) -> int:
+        return int(self._db.execute(select(func.coalesce(func.max(t.log.c.index), -1) + 1)).scalar_one())
+
+    def _log_node(self, height: int, position: int) -> bytes:
+        if height == 0:
+            leaf = self._db.execute(select(t.log.c.leaf).where(t.log.c.index == position)).scalar_one()
+            return bytes.fromhex(leaf_hash(leaf)[2:])
+        where = (t.log_nodes.c.height == height, t.log_nodes.c.position == position)
+        return bytes(self._db.execute(select(t.log_nodes.c.hash).where(*where)).scalar_one())
+
+    def log_view(self) -> LogView:
+        """The log's roots and proofs, as of this transaction."""
+        return LogView(self._log_size(), self._log_node)
 
     def log_of(self, record: Hash) -> list[LogEntry]:
         """The entries about one record, oldest first."""
         query = select(t.log.c.index, t.log.c.leaf).where(t.log.c.record == record).order_by(t.log.c.index)
         return [LogEntry(index, leaf) for index, leaf in self._db.execute(query)]
 
-    def log_leaves(self, first: int = 0) -> list[bytes]:
-        """Every entry from an index on, in order."""
-        query = select(t.log.c.leaf).where(t.log.c.index >= first).order_by(t.log.c.index)
+    def log_leaves(self, first: int = 0, limit: int | None = None) -> list[bytes]:
+        """The entries from an index on, in order."""
+        query = select(t.log.c.leaf).where(t.log.c.index >= first).order_by(t.log.c.index).limit(limit)
         return [leaf for (leaf,) in self._db.execute(query)]
 
     def add_decision(self, decision: str, value: Mapping[str, Any]) -> None:

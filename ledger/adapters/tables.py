@@ -195,6 +195,15 @@ log = Table(
     Column("record", _hash, index=True),
 )
 
+# Complete subtrees of the log's Merkle tree above its entries (RFC 6962); `height` 1 is the first above them.
+log_nodes = Table(
+    "log_nodes",
+    metadata,
+    Column("height", Integer, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
 decisions = Table(
     "decisions",
     metadata,

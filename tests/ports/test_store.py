@@ -7,12 +7,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.command import downgrade
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import insert, inspect
 
-from ledger.adapters.store import _MIGRATIONS, SqlStore, migrate, open_engine
+from ledger.adapters.store import _MIGRATIONS, SqlStore, SqlTransaction, migrate, open_engine
 from ledger.adapters.tables import metadata
 from ledger.errors import Unavailable
 from ledger.events import Closed, Granted
+from ledger.merkle import EMPTY_LOG, LogTree, leaf_hash
 from ledger.model import Approval, Closure, Consent, Revocation, Suspension, to_hash
 from ledger.ports import Invitation, Logged, Offer, Relay, StoredItem, StoredRecord
 from ledger.typed_data import parse_signature, struct_hash
@@ -338,7 +339,27 @@ def test_the_log_counts_up_and_is_read_by_record(store):
     with store.begin() as tx:
         assert tx.log_leaves() == [b"a", b"b", b"c"]
         assert tx.log_leaves(1) == [b"b", b"c"]
+        assert tx.log_leaves(1, 1) == [b"b"]
         assert tx.log_of(HASHES[0]) == [entries[1]]
+
+
+def test_the_log_proves_what_is_in_it_at_any_size(store):
+    leaves = [b"%d" % n for n in range(21)]
+    with store.begin() as tx:
+        assert tx.log_view().root() == EMPTY_LOG
+    tree = LogTree()
+    for leaf in leaves:
+        tree.append(leaf_hash(leaf))
+        with store.begin() as tx:
+            tx.append_log(leaf, None)
+            view = tx.log_view()
+            assert (len(view), view.root()) == (len(tree), tree.root())
+    with store.begin() as tx:
+        view = tx.log_view()
+        for size in range(1, len(leaves) + 1):
+            assert view.root(size) == tree.root(size)
+            assert view.inclusion_proof(size - 1, size) == tree.inclusion_proof(size - 1, size)
+            assert view.consistency_proof(size) == tree.consistency_proof(size)
 
 
 def test_decisions_wait_for_their_bundle_oldest_first(store):
@@ -381,6 +402,21 @@ def test_migrating_down_leaves_nothing_and_up_again_works(engine):
     assert set(inspect(engine).get_table_names()) <= {"alembic_version"}
     migrate(engine)
     assert set(metadata.tables) <= set(inspect(engine).get_table_names())
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5, 8, 13])
+def test_a_log_from_before_its_tree_was_kept_gets_one(engine, count):
+    migrate(engine, "0001")
+    leaves = [b"entry %d" % n for n in range(count)]
+    with engine.begin() as connection:
+        for index, leaf in enumerate(leaves):
+            connection.execute(insert(metadata.tables["log"]).values(index=index, leaf=leaf))
+    migrate(engine)
+    with engine.begin() as connection:
+        tx = SqlTransaction(connection)
+        assert tx.log_view().root() == LogTree(map(leaf_hash, leaves)).root()
+        tx.append_log(b"next", None)
+        assert tx.log_view().root() == LogTree(map(leaf_hash, [*leaves, b"next"])).root()
 
 
 def test_migrating_twice_is_harmless(engine):
