@@ -7,15 +7,18 @@ from fastapi import APIRouter
 
 from api.deps import Use
 from api.schemas import PartyView
+from ledger.clear_signing import descriptor
 from ledger.errors import NotFound
 from ledger.model import address
 from ledger.services.index import require_fresh
 from ledger.services.relay import party_names
 from ledger.state import ROLES
 from ledger.tokens import token_of
-from ledger.typed_data import DOMAIN_VERSION
+from ledger.typed_data import DOMAIN_VERSION, Domain
 
 router = APIRouter(tags=["ledger"])
+
+_EXAMPLE = descriptor(Domain(31337, address("0x496a7C1876125C9b2a8c95c8902A39b2011C2Df7")))
 
 
 @router.get("/healthz")
@@ -48,6 +51,12 @@ def ledger(use: Use) -> dict[str, Any]:
             "custodianKey": "0x" + use.custodian.public_key.hex(),
             "versions": {"volens": version("volens"), "domain": DOMAIN_VERSION},
         }
+
+
+@router.get("/v1/clear-signing", responses={200: {"content": {"application/json": {"example": _EXAMPLE}}}})
+def clear_signing(use: Use) -> dict[str, Any]:
+    """What a wallet shows before a patient signs: one ERC-7730 descriptor of all her messages here."""
+    return descriptor(use.deployment.domain)
 
 
 @router.get("/v1/parties")

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from ledger import siwe
 from ledger.bundles import verify_bundle
+from ledger.clear_signing import descriptor
 from ledger.documents import channel_terms
 from ledger.errors import LedgerUnavailable
 from ledger.events import Published
@@ -47,7 +48,7 @@ def signed(forge, message, by):
 PUBLIC = {
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/v1/ledger"), ("GET", "/v1/parties"),
     ("GET", "/v1/parties/{party}"), ("POST", "/v1/auth/nonce"), ("POST", "/v1/auth/verify"),
-    ("POST", "/v1/documents"), ("GET", "/v1/documents/{document}"),
+    ("GET", "/v1/clear-signing"), ("POST", "/v1/documents"), ("GET", "/v1/documents/{document}"),
     # a secret token in the path, or a signature in the body, is the authorisation
     ("GET", "/v1/invitations/{token}"), ("POST", "/v1/invitations/{token}/claim"), ("GET", "/v1/offers/{token}"),
     ("POST", "/v1/consents"), ("POST", "/v1/revocations"), ("POST", "/v1/revocations/all"),
@@ -189,6 +190,22 @@ def test_the_ledger_says_what_to_pin(web):
     assert stated["confirmations"] == 2
     assert bytes.fromhex(stated["custodianKey"][2:]) == forge.services.custodian.public_key
     assert stated["token"].startswith("cz1.")
+
+
+def test_a_wallet_reads_how_to_show_what_a_patient_signs(web):
+    answer = web.get("/v1/clear-signing")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.json() == descriptor(web.forge.domain)
+    (deployment,) = answer.json()["context"]["eip712"]["deployments"]
+    facts = web.get("/v1/ledger").json()["deployment"]
+    assert deployment == {
+        "chainId": facts["chainId"],
+        "address": facts["contracts"]["ConsentRegistry"]["address"],
+    }
+    (operation,) = web.get("/openapi.json").json()["paths"]["/v1/clear-signing"].values()
+    example = operation["responses"]["200"]["content"]["application/json"]["example"]
+    assert example["display"] == answer.json()["display"]
+    problem(web.post("/v1/clear-signing", {}), 405, "method_not_allowed")
 
 
 def test_readiness_follows_the_chain_and_liveness_does_not(web):
