@@ -18,7 +18,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors
-from api.routes import access, consents, documents, ledger, records, releases, sign_in
+from api.routes import access, access_log, consents, documents, ledger, records, releases, sign_in
 from api.services import Services
 from api.settings import Settings, read_key
 from ledger.adapters.chain import Node, Web3Chain, Web3Sender
@@ -28,6 +28,7 @@ from ledger.deployment import Deployment
 from ledger.errors import InvalidInput, VolensError
 from ledger.ports import Chain, Sender, Store, Vault
 from ledger.sealing import Secret
+from ledger.services.access_log import AccessLog
 from ledger.services.bundling import Bundling
 from ledger.services.custody import Custodian
 from ledger.services.index import Index
@@ -73,11 +74,12 @@ def build(settings: Settings) -> Services:
     deployment = read_deployment(settings)
     master = read_key(settings.master_key, "The custodian's master key")
     relayer = read_key(settings.relayer_key, "The relayer's key")
+    log_key = read_key(settings.log_key, "The access log's key")
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     node = Node(settings.rpc_url)
     chain, sender = Web3Chain(node, deployment), Web3Sender(node, deployment, relayer.reveal())
     store, vault = SqlStore(settings.database), FileVault(settings.state_dir / "vault")
-    services = assemble(settings, deployment, chain, sender, store, vault, master)
+    services = assemble(settings, deployment, chain, sender, store, vault, master, log_key)
     services.index.check_chain()
     return services
 
@@ -90,6 +92,7 @@ def assemble(
     store: Store,
     vault: Vault,
     master: Secret[bytes],
+    log_key: Secret[bytes],
     clock: Callable[[], int] = wall_clock,
 ) -> Services:
     """The use cases over given implementations of the ports."""
@@ -110,14 +113,22 @@ def assemble(
         records=Records(**shared, vault=vault, custodian=custodian),
         bundling=Bundling(index, store, deployment),
         sign_ins=SignIns(store, deployment, clock, settings.url),
+        log=AccessLog(
+            **shared,
+            sender=sender,
+            key=log_key,
+            confirmations=settings.confirmations,
+            interval=settings.anchor_interval,
+        ),
     )
 
 
 class Worker:
-    """A thread that brings relays to the chain, and makes bundles, until it is stopped."""
+    """A thread that brings relays to the chain, makes bundles and anchors the log, until it is stopped."""
 
-    def __init__(self, relays: Relays, bundling: Bundling, interval: float) -> None:
-        self._steps, self._interval = (relays.pump, bundling.capture), interval
+    def __init__(self, services: Services) -> None:
+        self._steps = (services.relays.pump, services.bundling.capture, services.log.anchor)
+        self._interval = services.settings.relay_interval
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
@@ -171,7 +182,7 @@ class Limited:
 
 def create_app(services: Services) -> FastAPI:
     """The HTTP application over a set of use cases."""
-    worker = Worker(services.relays, services.bundling, services.settings.relay_interval)
+    worker = Worker(services)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -206,7 +217,7 @@ def create_app(services: Services) -> FastAPI:
 
     errors.install(app)
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
-    for module in (ledger, sign_in, documents, records, consents, access, releases):
+    for module in (ledger, sign_in, documents, records, consents, access, releases, access_log):
         app.include_router(module.router)
     return app
 

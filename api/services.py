@@ -8,6 +8,7 @@ from anyio import CapacityLimiter
 from api.settings import Settings
 from ledger.deployment import Deployment
 from ledger.ports import Store, Vault
+from ledger.services.access_log import AccessLog
 from ledger.services.bundling import Bundling
 from ledger.services.custody import Custodian
 from ledger.services.index import Index
@@ -38,4 +39,5 @@ class Services:
     records: Records
     bundling: Bundling
     sign_ins: SignIns
+    log: AccessLog
     withdrawals: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(WITHDRAWALS))

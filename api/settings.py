@@ -22,6 +22,7 @@ class Settings(BaseSettings):
     deployment_file: Path | None = Field(None, description="Deployment facts; default: deployment.json in state_dir.")
     master_key_file: Path | None = Field(None, description="The custodian's 32-byte master key in hexadecimal.")
     relayer_key_file: Path | None = Field(None, description="Private key of the account that pays for relaying.")
+    log_key_file: Path | None = Field(None, description="The Ed25519 key that signs the access log's checkpoints.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8380, ge=0, le=65535, description="Port to listen on.")
     public_url: str = Field("", description="URL under which clients reach the service; default: host and port.")
@@ -29,6 +30,7 @@ class Settings(BaseSettings):
     max_head_age: int = Field(36, ge=1, le=3600, description="Seconds the newest block may be old.")
     reorganisation_limit: int = Field(256, ge=1, le=100_000, description="Blocks that may be replaced unattended.")
     relay_interval: float = Field(0.5, gt=0, le=60, description="Seconds between two looks at the outbox.")
+    anchor_interval: float = Field(30, gt=0, le=3600, description="Seconds between two anchors of the access log.")
 
     @field_validator("public_url")
     @classmethod
@@ -62,6 +64,11 @@ class Settings(BaseSettings):
     def relayer_key(self) -> Path:
         """The file of the relayer's private key."""
         return self.relayer_key_file or self.state_dir / "keys" / "relayer.key"
+
+    @property
+    def log_key(self) -> Path:
+        """The file of the key that signs the access log's checkpoints."""
+        return self.log_key_file or self.state_dir / "keys" / "log.key"
 
 
 def read_settings(**given: Any) -> Settings:

@@ -95,6 +95,17 @@ class Client:
         """POST JSON, get JSON."""
         return self.request("POST", path, body if body is not None else {})
 
+    def text(self, path: str) -> str:
+        """GET text, at most 16 MiB.
+
+        Raises:
+            Unavailable: it is not text.
+        """
+        try:
+            return self.bytes_of(path).decode()
+        except UnicodeDecodeError:
+            raise Unavailable(f"The service at {self.url} answered with something that is not text.") from None
+
     def bytes_of(self, path: str) -> bytes:
         """GET bytes, at most 16 MiB."""
         data = b"".join(self._stream(path, MAX_ANSWER))

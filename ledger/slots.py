@@ -18,12 +18,14 @@ POSITIONS = {
     "ConsentRegistry": {"_entries": 0, "_subjects": 1, "_delegations": 2, "_anchoredAt": 3, "_head": 4},
     "Directory": {"_head": 2, "_parties": 3},
     "PolicyRegistry": {"_head": 0, "_documents": 1},
+    "CheckpointLog": {"_checkpoints": 0},
 }
 _ENTRY = (64, 64)
 _SUBJECT = (64, 64, 8, 8)
 _DELEGATION = (8, 64, 64)
 _PARTY = (8, 8, 64, 64)
 _DOCUMENT = (64, 64, 64, 8)
+_CHECKPOINT = (64, 64)
 
 
 @dataclass(frozen=True, order=True)
@@ -85,6 +87,13 @@ def document_slots(issuer: Address, document: Hash) -> tuple[Slot, Slot]:
     return Slot("PolicyRegistry", times, label), Slot("PolicyRegistry", slot_key(times, 1), f"{label}.successor")
 
 
+def checkpoint_slots(logger: Address, log: Hash) -> tuple[Slot, Slot]:
+    """Size and time of the last anchored checkpoint of a log, and its root."""
+    key = mapping_slot(log, mapping_slot(logger, POSITIONS["CheckpointLog"]["_checkpoints"]))
+    label = f"checkpoints[{logger}][{log}]"
+    return Slot("CheckpointLog", key, label), Slot("CheckpointLog", slot_key(key, 1), f"{label}.root")
+
+
 @dataclass(frozen=True)
 class ProvenFacts:
     """`Facts` read from proven slots. A fact whose slot was not proven is an error, never an empty value.
@@ -126,6 +135,12 @@ class ProvenFacts:
         """What the Directory says of a party."""
         roles, suspended, _, _ = unpack(self._value(party_slot(party)), _PARTY)
         return Party(roles, bool(suspended))
+
+    def checkpoint(self, logger: Address, log: Hash) -> tuple[int, int, Hash]:
+        """Size, time and root of the last anchored checkpoint of a log; all zero when there is none."""
+        first, second = checkpoint_slots(logger, log)
+        size, at = unpack(self._value(first), _CHECKPOINT)
+        return size, at, Hash(f"0x{self._value(second):064x}")
 
     def document(self, issuer: Address, document: Hash) -> DocumentStatus:
         """What the PolicyRegistry says of a document of an issuer."""

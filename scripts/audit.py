@@ -1,15 +1,15 @@
-"""The auditor's side: the ledger replayed from a node alone, without the service."""
+"""The auditor's side: what a node alone can show, without the service."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ledger.adapters.chain import Node, Web3Chain
 from ledger.deployment import Deployment
 from ledger.errors import InvalidProof, LedgerUnavailable, WrongChain
 from ledger.events import WITH_HEAD
-from ledger.model import ZERO_HASH, Hash
+from ledger.model import Address, Hash
 from ledger.proofs import Header
-from ledger.slots import head_slot
+from ledger.slots import ProvenFacts, Slot, checkpoint_slots, head_slot
 from ledger.state import LedgerState
 from scripts.deploy import check_chain
 
@@ -62,19 +62,32 @@ def replay_chain(rpc_url: str, deployment: Deployment, progress: Callable[[int, 
             events += 1
         if progress:
             progress(last + 1, head.number + 1)
-    proven = {contract: _prove_head(chain, deployment, contract, head) for contract in WITH_HEAD}
+    proven = {contract: _prove(chain, deployment, head, [head_slot(contract)]).head(contract) for contract in WITH_HEAD}
     return Replayed(head.number, head.hash, events, dict(state.heads), proven, state.digest(), state)
 
 
-def _prove_head(chain: Web3Chain, deployment: Deployment, contract: str, head: Header) -> Hash:
+def anchored_checkpoint(rpc_url: str, deployment: Deployment, logger: Address, log: Hash) -> tuple[int, int, Hash]:
+    """What CheckpointLog holds of an access log, by storage proof: size, time, root; all zero when nothing.
+
+    Raises:
+        WrongChain, InvalidProof, LedgerUnavailable: as `replay_chain`.
+    """
+    check_chain(rpc_url, deployment)
+    chain = Web3Chain(Node(rpc_url), deployment)
+    return _prove(chain, deployment, chain.head(), checkpoint_slots(logger, log)).checkpoint(logger, log)
+
+
+def _prove(chain: Web3Chain, deployment: Deployment, head: Header, slots: Sequence[Slot]) -> ProvenFacts:
+    """Slots of one contract at a block."""
+    contract = slots[0].contract
     for attempt in range(PROOF_TRIES):
         try:
-            account_proof, (slot_proof,) = chain.proof(head.hash, contract, [head_slot(contract).key])
+            account_proof, proofs = chain.proof(head.hash, contract, [slot.key for slot in slots])
             account = account_proof.verify(head)
             if account.code_hash != deployment.contracts[contract].code_hash:
                 raise WrongChain(f"The contract {contract} has other code than was deployed.")
-            return Hash(f"0x{slot_proof.verify(account):064x}")
+            return ProvenFacts({(contract, proof.key): proof.verify(account) for proof in proofs})
         except InvalidProof:
             if attempt == PROOF_TRIES - 1:
                 raise
-    raise LedgerUnavailable(f"The head of {contract} cannot be proven; {ZERO_HASH}.")
+    raise LedgerUnavailable(f"The storage of {contract} cannot be proven.")

@@ -197,6 +197,7 @@ def _prepare(settings: Settings, devnet: Devnet | None, progress: Progress) -> D
     operator = SigningKey.from_secret(make_key(operator_key(settings.state_dir)))
     relayer = SigningKey.from_secret(make_key(settings.relayer_key))
     make_key(settings.master_key)
+    make_key(settings.log_key)
     if devnet is not None:
         for account in (operator.address, relayer.address):
             if balance(settings.rpc_url, account) < STAKE // 2:

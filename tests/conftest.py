@@ -149,7 +149,8 @@ class Forge:
             "store": store or self.store,
             "vault": self.vault,
         } | changes
-        self.services = assemble(settings, self.deployment, **parts, master=master, clock=self.chain.clock)
+        keys = {"master": master, "log_key": Secret(phrase("log"))}
+        self.services = assemble(settings, self.deployment, **parts, **keys, clock=self.chain.clock)
         return self.services
 
     def deafen(self) -> Services:

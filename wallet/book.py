@@ -16,8 +16,9 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from client.log import SeenLog
 from ledger.deployment import Deployment
-from ledger.errors import Conflict, InvalidFile, InvalidInput
+from ledger.errors import Conflict, InvalidFile, InvalidInput, InvalidProof
 from ledger.model import Address, Grant, Hash
 from ledger.typed_data import struct_hash
 from wallet.keys import PatientKeys, SubjectKeys, entropy_to_words, words_to_entropy
@@ -62,6 +63,7 @@ class Book:
     Attributes:
         service, deployment: where it belongs; pinned on first use.
         used: pseudonyms below this number may have been seen by a service.
+        log: the service's access log as it was last seen.
         to_restore: made again from its words; which pseudonyms were used is not known until `Patient.restore`.
     """
 
@@ -72,6 +74,7 @@ class Book:
         self.cases: list[Case] = []
         self.used = 0
         self.to_restore = False
+        self.log: SeenLog | None = None
         self._read()
 
     @classmethod
@@ -169,7 +172,8 @@ class Book:
             self.cases = [Case.from_json(case) for case in value["cases"]]
             self.used = value["used"]
             self.to_restore = value["toRestore"]
-        except (InvalidTag, ValueError, KeyError, TypeError):
+            self.log = SeenLog.from_json(value["log"]) if value.get("log") else None
+        except (InvalidTag, InvalidProof, ValueError, KeyError, TypeError):
             raise InvalidFile(f"{self._folder / BOOK} was changed, or belongs to other words.") from None
 
     def _write(self) -> None:
@@ -179,6 +183,7 @@ class Book:
             "cases": [case.to_json() for case in self.cases],
             "used": self.used,
             "toRestore": self.to_restore,
+            "log": self.log.to_json() if self.log else None,
         }
         nonce = secrets.token_bytes(12)
         sealed = nonce + AESGCM(self._keys.vault_key().reveal()).encrypt(nonce, json.dumps(value).encode(), _CONTEXT)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from client.http import Client, part
+from client.log import verify_entries, watch
 from client.recipient import fetch
 from ledger import sealing, siwe
 from ledger.decisions import authenticate
@@ -240,11 +241,21 @@ class Patient:
         return list(self._client.get(f"/v1/records/{case.record}/grants"))
 
     def accesses(self, case: Case) -> list[dict[str, Any]]:
-        """Who asked about a case and who received its keys."""
+        """Who asked about a case and who received its keys.
+
+        Raises:
+            InvalidProof: the access log shrank or was rewritten since this wallet last looked, or an entry is not in
+                it. What was seen before is kept as evidence.
+        """
         if case.record is None:
             raise NotAuthorised("This case has no record yet.", "no_consent")
         self._client.sign_in(self.book.keys(case))
-        return list(self._client.get(f"/v1/records/{case.record}/accesses"))
+        entries = list(self._client.get(f"/v1/records/{case.record}/accesses"))
+        seen = watch(self._client, self.book.log)
+        verify_entries(self._client, seen, entries)
+        with self.book.change():
+            self.book.log = seen
+        return entries
 
 
 def grant_name(text: str) -> Hash:

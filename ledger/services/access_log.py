@@ -1,19 +1,34 @@
 """The access log: who asked for what and what they were told, denials included.
 
 An entry is canonical JSON and a leaf of an RFC 6962 tree. It names hashes and addresses, never a person, a file
-name or a payload.
+name or a payload. The head of the tree is signed, and anchored on chain, so that an entry can be neither changed nor
+dropped without everybody who saw an earlier head noticing.
 """
 
 import json
+import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import rfc8785
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ledger.checkpoint import Checkpoint, sign_checkpoint, verifier_key
 from ledger.decisions import Decision, Question
-from ledger.model import Address, Hash
-from ledger.ports import LogEntry, Transaction
+from ledger.deployment import Deployment
+from ledger.errors import InvalidInput, LedgerUnavailable, Untrusted
+from ledger.merkle import leaf_hash
+from ledger.model import Address, Hash, keccak, to_hash
+from ledger.ports import Call, LogEntry, Sender, Store, Transaction
+from ledger.sealing import Secret
+from ledger.services.index import Index
+
+_log = logging.getLogger(__name__)
+
+PAGE = 1000
+"""Entries' hashes handed out at a time."""
 
 
 def new_id(prefix: str) -> str:
@@ -63,3 +78,167 @@ def read(entry: LogEntry) -> dict[str, Any]:
     """An entry as JSON values, with its place in the log."""
     leaf: dict[str, Any] = json.loads(entry.leaf)
     return {"index": entry.index, **leaf}
+
+
+def origin_of(deployment: Deployment, logger: Address) -> str:
+    """The name of the log a relayer anchors, unique in the world: what its checkpoints begin with."""
+    return f"eip155:{deployment.chain_id}:{logger}/access-log"
+
+
+def log_id_of(origin: str) -> Hash:
+    """The name of a log in CheckpointLog."""
+    return to_hash(keccak(origin.encode()))
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """What CheckpointLog holds of the log, or is about to.
+
+    Attributes:
+        at: Unix seconds when it was sent.
+        block: that holds it; None while none does.
+        final: it is as deep as a consent must be.
+    """
+
+    size: int
+    root: Hash
+    at: int
+    transaction: Hash
+    raw: str
+    block: int | None = None
+    final: bool = False
+
+
+class AccessLog:
+    """The log as auditors and patients see it: signed checkpoints, proofs, hashes of entries.
+
+    Args:
+        sender: who anchors it; its address is part of the log's name.
+        key: 32 bytes; the Ed25519 key that signs checkpoints.
+        interval: seconds between two anchors of a growing log.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        store: Store,
+        sender: Sender,
+        deployment: Deployment,
+        key: Secret[bytes],
+        clock: Callable[[], int],
+        confirmations: int,
+        interval: float,
+    ) -> None:
+        self._index, self._store, self._sender, self._clock = index, store, sender, clock
+        self._confirmations, self._interval = confirmations, interval
+        self._key = Ed25519PrivateKey.from_private_bytes(key.reveal())
+        self.logger = sender.address
+        self.origin = origin_of(deployment, sender.address)
+        self.id = log_id_of(self.origin)
+        self.key = verifier_key(self.origin, self._key.public_key().public_bytes_raw())
+
+    def checkpoint(self) -> str:
+        """The log's length and root now, signed (C2SP tlog-checkpoint)."""
+        with self._store.begin() as tx:
+            view = tx.log_view()
+            return sign_checkpoint(Checkpoint(self.origin, len(view), view.root()), self._key)
+
+    def inclusion(self, index: int, size: int) -> tuple[Hash, ...]:
+        """Prove that an entry is in the log of `size` entries.
+
+        Raises:
+            InvalidInput: there is no such entry or size.
+        """
+        with self._store.begin() as tx:
+            return tx.log_view().inclusion_proof(index, size)
+
+    def consistency(self, first: int, second: int) -> tuple[Hash, ...]:
+        """Prove that the log of `second` entries begins with the log of `first`.
+
+        Raises:
+            InvalidInput: there are no such sizes.
+        """
+        with self._store.begin() as tx:
+            return tx.log_view().consistency_proof(first, second)
+
+    def hashes(self, first: int, limit: int) -> list[Hash]:
+        """The hashes of entries, in order: enough to recompute every root, and telling nothing else.
+
+        Raises:
+            InvalidInput: not a place in a log.
+        """
+        if first < 0 or not 0 < limit <= PAGE:
+            raise InvalidInput(f"`first` must not be negative, and `limit` from 1 to {PAGE}.")
+        with self._store.begin() as tx:
+            return [leaf_hash(leaf) for leaf in tx.log_leaves(first, limit)]
+
+    def anchored(self) -> tuple[Anchor | None, int]:
+        """The last anchor, and for how many seconds the oldest entry above it has been waiting."""
+        with self._store.begin() as tx:
+            anchor = _anchor(tx)
+            held = anchor.size if anchor and anchor.block is not None else 0
+            waiting = tx.log_leaves(held, 1)
+        behind = max(self._clock() - int(json.loads(waiting[0])["at"]), 0) if waiting else 0
+        return anchor, behind
+
+    def anchor(self) -> None:
+        """Take the anchoring one step further: send what is new, follow what was sent until it is final.
+
+        Raises:
+            Unavailable: the node does not answer; it is tried again.
+            Untrusted: the chain holds a longer log, or another of this length: entries were removed or changed here,
+                or the database was restored from a backup.
+        """
+        with self._store.begin() as tx:
+            anchor, view = _anchor(tx), tx.log_view()
+            size = len(view)
+            root = view.root() if size else None
+        if anchor is not None and not anchor.final:
+            anchor = self._follow(anchor)
+        if root is None or (anchor is not None and (anchor.block is None or anchor.size == size)):
+            return
+        if anchor is not None and self._clock() - anchor.at < self._interval:
+            return
+        call = Call("CheckpointLog", "checkpoint", (bytes.fromhex(self.id[2:]), size, bytes.fromhex(root[2:])))
+        if problem := self._sender.simulate(call):
+            raise Untrusted(
+                f"The access log is not the one that was anchored on chain ({problem}): entries were removed or "
+                "changed, or the database was restored from a backup. An operator must look at it."
+            )
+        transaction, raw = self._sender.prepare(call)
+        self._keep(Anchor(size, root, self._clock(), transaction, raw.hex()))  # stored before sent
+        self._sender.send(raw)
+
+    def _follow(self, anchor: Anchor) -> Anchor | None:
+        receipt = self._sender.receipt(anchor.transaction)
+        if receipt is not None and receipt.succeeded:
+            with self._index.at_head() as snapshot:
+                depth = snapshot.head.number - receipt.block_number + 1
+            found = Anchor(
+                anchor.size,
+                anchor.root,
+                anchor.at,
+                anchor.transaction,
+                anchor.raw,
+                receipt.block_number,
+                depth >= self._confirmations,
+            )
+            return found if found == anchor else self._keep(found)
+        if receipt is None:
+            try:
+                self._sender.send(bytes.fromhex(anchor.raw))
+            except LedgerUnavailable:
+                if not self._sender.knows(anchor.transaction):
+                    return self._keep(None)  # its nonce was used up by another transaction
+            return anchor
+        return self._keep(None)
+
+    def _keep(self, anchor: Anchor | None) -> Anchor | None:
+        with self._store.begin() as tx:
+            tx.set_fact("anchor", anchor and vars(anchor))
+        return anchor
+
+
+def _anchor(tx: Transaction) -> Anchor | None:
+    value = tx.fact("anchor")
+    return Anchor(**value) if value else None

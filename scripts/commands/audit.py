@@ -1,5 +1,6 @@
-"""volens audit: replay the ledger from a node, verify a bundle without one."""
+"""volens audit: replay the ledger from a node, watch a service's access log, verify a bundle without either."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -8,9 +9,11 @@ import typer
 from scripts.console import (
     DEFAULT_FACTS,
     DEFAULT_RPC,
+    DEFAULT_URL,
     Facts,
     Json,
     RpcUrl,
+    Url,
     command,
     connect,
     err,
@@ -67,6 +70,65 @@ def replay(
         raise InvalidProof("The events do not add up to the contracts' heads: the node withholds or forges logs.")
     if agrees is False:
         raise InvalidProof("The service holds another state than the chain.")
+
+
+@command(app)
+def log(
+    url: Url = DEFAULT_URL,
+    rpc_url: RpcUrl = DEFAULT_RPC,
+    deployment: Facts = DEFAULT_FACTS,
+    remember: Annotated[
+        Path, typer.Option(help="Where the log's key and last checkpoint are remembered from one time to the next.")
+    ] = Path("access-log.json"),
+    as_json: Json = False,
+) -> None:
+    """Verify a service's access log against its past and the chain. Exit code 5: entries were changed or removed."""
+    import json
+
+    from client.log import SeenLog, recompute, watch
+    from ledger.errors import InvalidProof
+    from ledger.model import address
+    from ledger.services.access_log import log_id_of, origin_of
+    from scripts.audit import anchored_checkpoint
+    from wallet.keystore import write_private
+
+    facts, client = load_deployment(deployment), connect(url)
+    try:
+        seen = SeenLog.from_json(json.loads(remember.read_text())) if remember.exists() else None
+    except ValueError:
+        raise InvalidProof(f"{remember} does not hold a remembered log.") from None
+    found = watch(client, seen)
+    logger = address(client.get("/v1/log")["logger"], "logger")
+    if found.origin != origin_of(facts, logger):
+        raise InvalidProof("The log's name is not that of the account which anchors it on this ledger.")
+    checkpoint = found.checkpoint
+    size, at, root = anchored_checkpoint(rpc_url, facts, logger, log_id_of(found.origin))
+    if size > checkpoint.size:
+        raise InvalidProof(f"The chain holds {size} entries of the access log, the service {checkpoint.size}.")
+    if recompute(client, checkpoint, [size])[size] != root and size:
+        raise InvalidProof("The access log was rewritten: it does not begin with what is anchored on chain.")
+    write_private(remember, json.dumps(found.to_json(), indent=1) + "\n", overwrite=True)
+    value = {
+        "origin": found.origin,
+        "size": checkpoint.size,
+        "root": checkpoint.root,
+        "before": seen.checkpoint.size if seen else None,
+        "anchored": {"size": size, "root": root, "at": at} if size else None,
+    }
+
+    def human() -> None:
+        out.print(f"✓ All {checkpoint.size} entries add up to the signed root.", style="green")
+        if seen:
+            out.print(f"✓ The log begins with the {seen.checkpoint.size} entries of the last time.", style="green")
+        if size:
+            when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+            out.print(f"✓ It begins with the {size} entries anchored on chain at {when} UTC.", style="green")
+        else:
+            out.print("Nothing of it is anchored on chain yet.")
+        out.print(f"log    {found.origin}")
+        out.print(f"root   {checkpoint.root}")
+
+    show(value, as_json, human)
 
 
 @command(app)

@@ -48,6 +48,7 @@ def signed(forge, message, by):
 PUBLIC = {
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/v1/ledger"), ("GET", "/v1/parties"),
     ("GET", "/v1/parties/{party}"), ("POST", "/v1/auth/nonce"), ("POST", "/v1/auth/verify"),
+    ("GET", "/v1/log"), ("GET", "/v1/log/checkpoint"), ("GET", "/v1/log/proof"), ("GET", "/v1/log/leaves"),
     ("GET", "/v1/clear-signing"), ("POST", "/v1/documents"), ("GET", "/v1/documents/{document}"),
     # a secret token in the path, or a signature in the body, is the authorisation
     ("GET", "/v1/invitations/{token}"), ("POST", "/v1/invitations/{token}/claim"), ("GET", "/v1/offers/{token}"),

@@ -95,6 +95,34 @@ def test_a_case_from_sealing_to_revoking(volens, town, tmp_path):
     assert replayed.json["headsMatch"] is replayed.json["serviceAgrees"] is True
 
 
+def test_the_access_log_is_anchored_and_checked(volens, town, tmp_path):
+    audit = (
+        "audit", "log", "--url", town.url, "--rpc-url", town.rpc_url, "--deployment", town.facts,
+        "--remember", "log.json", "--json",
+    )  # fmt: skip
+    log = town.stack.services.log
+    town.recipient().ask(to_hash(b"\2" * 32), "case-report", "journal")
+    until = time.monotonic() + 30
+    while log.anchored()[0] is None or log.anchored()[0].block is None:
+        assert time.monotonic() < until, "nothing was anchored"
+        time.sleep(0.05)
+    first = volens(*audit)
+    assert (first.code, first.json["before"]) == (0, None)
+    assert 0 < first.json["anchored"]["size"] <= first.json["size"]
+    town.recipient().ask(to_hash(b"\1" * 32), "case-report", "journal")
+    second = volens(*audit)
+    assert (second.code, second.json["before"]) == (0, first.json["size"])
+    assert second.json["size"] > first.json["size"]
+    said = volens(*audit[:-1])
+    assert (said.code, said.out.count("✓")) == (0, 3)
+
+    kept = (tmp_path / "log.json").read_text()
+    (tmp_path / "log.json").write_text("{")
+    volens(*audit[:-1]).refused(5, "does not hold a remembered log")
+    (tmp_path / "log.json").write_text(kept.replace('"origin": "eip155', '"origin": "eip156'))
+    volens(*audit[:-1]).refused(5)
+
+
 # Sealing -------------------------------------------------------------------------------------------------
 
 

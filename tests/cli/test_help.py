@@ -36,7 +36,7 @@ def test_the_commands_of_the_issue_are_there():
         ("wallet", "show"), ("wallet", "accesses"),
         ("record", "invite"), ("record", "seal"), ("record", "register"), ("record", "offer"),
         ("party", "new"), ("party", "register"), ("party", "list"), ("form", "publish"),
-        ("audit", "replay"), ("audit", "verify-bundle"),
+        ("audit", "replay"), ("audit", "log"), ("audit", "verify-bundle"),
     } <= COMMANDS.keys()  # fmt: skip
 
 
