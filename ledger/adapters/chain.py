@@ -1,77 +1,27 @@
 """The chain over JSON-RPC. web3.py's types stop at this file; values of the core leave it."""
 
-import json
 import sys
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from web3 import HTTPProvider, Web3
-from web3.exceptions import ContractCustomError, ContractLogicError, Web3Exception
-from web3.types import RPCEndpoint
+from web3 import Web3
 
+from ledger.adapters.logs import artifact, decode
+from ledger.adapters.node import Node, Reverted
 from ledger.deployment import Deployment
 from ledger.errors import InvalidProof, LedgerUnavailable
-from ledger.events import (
-    CONTRACTS,
-    Anchored,
-    Checkpointed,
-    Closed,
-    Delegated,
-    Granted,
-    LedgerEvent,
-    Published,
-    Registered,
-    Retracted,
-    Revoked,
-    RevokedAll,
-    Superseded,
-    Suspended,
-    SuspensionChanged,
-)
-from ledger.model import Address, Hash, address, hash32, to_hash
+from ledger.model import Address, Hash, address, hash32, keccak, to_hash
 from ledger.ports import Call, Logged, Receipt
 from ledger.proofs import AccountProof, Header, SlotProof, read_proof, verify_header
 
 sys.setrecursionlimit(1000)  # py_ecc, which eth-account brings, raises it: nested JSON would then overrun the stack
 
-TIMEOUT = 5.0
-"""Seconds after which a node that does not answer counts as unreachable."""
 TIP = 10**9
 """Wei of priority fee per gas."""
 MAX_GAS = 15_000_000
 """No transaction of ours may burn more gas than this, whatever a contract signer does."""
-
-
-def artifact(contract: str) -> dict[str, Any]:
-    """The checked-in build of a contract: ABI, bytecode and storage layout."""
-    loaded: dict[str, Any] = json.loads(files("ledger.adapters").joinpath("abi", f"{contract}.json").read_text())
-    return loaded
-
-
-class Node:
-    """One JSON-RPC endpoint. Every failure becomes `LedgerUnavailable`."""
-
-    def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
-        self.url = url
-        self._provider = HTTPProvider(url, request_kwargs={"timeout": timeout}, exception_retry_configuration=None)
-        self.web3 = Web3(self._provider)
-
-    def request(self, method: str, *params: Any) -> Any:
-        """The result of one call, as raw JSON."""
-        try:
-            answer = self._provider.make_request(RPCEndpoint(method), list(params))
-        except (OSError, ValueError, RecursionError, Web3Exception) as error:
-            raise LedgerUnavailable(f"The Ethereum node does not answer ({type(error).__name__}).") from error
-        if not isinstance(answer, dict):
-            raise LedgerUnavailable("What answers is not an Ethereum node.")
-        if "error" in answer:
-            # A node's message may quote what we sent; its code says enough to a person and less to a log.
-            error_code = answer["error"].get("code") if isinstance(answer["error"], dict) else "?"
-            raise LedgerUnavailable(f"The Ethereum node refused {method} (error {error_code}).")
-        return answer.get("result")
 
 
 class Web3Chain:
@@ -86,7 +36,6 @@ class Web3Chain:
         self._node = node
         self._addresses = deployment.addresses
         self._names = {contract: name for name, contract in self._addresses.items()}
-        self._decoders = _decoders(node.web3)
 
     def chain_id(self) -> int:
         """The id of the chain the node is on."""
@@ -101,15 +50,7 @@ class Web3Chain:
         return self._header(hex(number))
 
     def _header(self, block: str) -> Header:
-        answer = self._node.request("eth_getBlockByNumber", block, False)
-        if not isinstance(answer, dict):
-            raise LedgerUnavailable("The Ethereum node does not have the block.")
-        try:
-            return verify_header(answer)
-        except InvalidProof as error:
-            raise LedgerUnavailable(
-                "The Ethereum node answered with a block that does not hash to its name."
-            ) from error
+        return _header(self._node.request("eth_getBlockByNumber", block, False))
 
     def events(self, block: Hash) -> list[Logged]:
         """All our events in one block, in log order."""
@@ -121,30 +62,35 @@ class Web3Chain:
 
     def _logs(self, blocks: dict[str, str]) -> list[Logged]:
         answer = self._node.request("eth_getLogs", {"address": list(self._addresses.values()), **blocks})
-        times: dict[Hash, int] = {}
         try:
+            times = self._times(answer)
             logged = [self._logged(log, times) for log in answer]
-        except (KeyError, TypeError, ValueError, AttributeError, Web3Exception) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise LedgerUnavailable("The Ethereum node answered with a log that cannot be read.") from error
         return sorted((entry for entry in logged if entry), key=lambda entry: (entry.block_number, entry.log_index))
 
-    def _logged(self, log: Any, times: dict[Hash, int]) -> Logged | None:
-        contract = self._names[address(log["address"])]
-        decoder = self._decoders.get((contract, log["topics"][0]))
-        if decoder is None:
-            return None  # OpenZeppelin's own: OwnershipTransferred and the like
-        if log.get("removed"):
-            raise LedgerUnavailable("The Ethereum node answered with a log that was reorganised away.")
-        number, block = _number(log["blockNumber"]), hash32(log["blockHash"])
-        if block not in times:
-            header = self._header(hex(number))
+    def _times(self, logs: list[Any]) -> dict[Hash, int]:
+        """The times of the blocks of some logs. A wrong one does no harm: the running head is folded over it."""
+        blocks = {hash32(log["blockHash"]): log["blockNumber"] for log in logs}
+        told = {hash32(log["blockHash"]): log["blockTimestamp"] for log in logs if log.get("blockTimestamp")}
+        times = {block: _number(time) for block, time in told.items()}
+        missing = {block: number for block, number in blocks.items() if block not in times}
+        answers = self._node.batch("eth_getBlockByNumber", [(number, False) for number in missing.values()])
+        for block, header in zip(missing, map(_header, answers), strict=True):
             if header.hash != block:
                 raise LedgerUnavailable("The chain was reorganised while it was read.")
             times[block] = header.timestamp
-        name, web3_event = decoder
-        arguments = web3_event.process_log(_attribute_log(log))["args"]
-        event = _event(name, arguments, times[block])
-        return Logged(event, number, block, _number(log["logIndex"]), hash32(log["transactionHash"]))
+        return times
+
+    def _logged(self, log: Any, times: dict[Hash, int]) -> Logged | None:
+        if log.get("removed"):
+            raise LedgerUnavailable("The Ethereum node answered with a log that was reorganised away.")
+        block = log["blockHash"]
+        event = decode(self._names[address(log["address"])], log, times[block])
+        if event is None:
+            return None
+        number, index = _number(log["blockNumber"]), _number(log["logIndex"])
+        return Logged(event, number, block, index, hash32(log["transactionHash"]))
 
     def proof(self, block: Hash, contract: str, slots: Sequence[Hash]) -> tuple[AccountProof, tuple[SlotProof, ...]]:
         """The account proof and slot proofs of one of our contracts, as of a block. Unverified."""
@@ -163,7 +109,7 @@ class Web3Sender:
         self._account: LocalAccount = Account.from_key(secret)
         self._chain_id = deployment.chain_id
         self._contracts = {
-            name: node.web3.eth.contract(address=Web3.to_checksum_address(at), abi=artifact(name)["abi"])
+            name: Web3().eth.contract(address=Web3.to_checksum_address(at), abi=artifact(name)["abi"])
             for name, at in deployment.addresses.items()
         }
         self.address = Address(self._account.address)
@@ -181,16 +127,10 @@ class Web3Sender:
 
     def simulate(self, call: Call) -> str | None:
         """None if the call would succeed now, otherwise the name of the contract's error."""
-        contract = self._contracts[call.contract]
-        function = contract.get_function_by_name(call.function)
         try:
-            function(*call.arguments).call({"from": Web3.to_checksum_address(self.address), "gas": MAX_GAS})
-        except ContractCustomError as error:
-            return _error_name(contract.abi, str(error.data))
-        except ContractLogicError as error:
-            return str(error.message or "reverted")
-        except (OSError, ValueError, RecursionError, Web3Exception) as error:
-            raise LedgerUnavailable(f"The Ethereum node does not answer ({type(error).__name__}).") from error
+            self._node.request("eth_call", self._request(call), "latest")
+        except Reverted as error:
+            return _error_name(call.contract, error.data)
         return None
 
     def prepare(self, call: Call) -> tuple[Hash, bytes]:
@@ -244,84 +184,19 @@ def _number(value: Any) -> int:
         raise LedgerUnavailable("The Ethereum node answered with something that is not a number.") from error
 
 
-def _error_name(abi: Sequence[Any], data: str) -> str:
-    for entry in abi:
+def _header(answer: Any) -> Header:
+    if not isinstance(answer, dict):
+        raise LedgerUnavailable("The Ethereum node does not have the block.")
+    try:
+        return verify_header(answer)
+    except InvalidProof as error:
+        raise LedgerUnavailable("The Ethereum node answered with a block that does not hash to its name.") from error
+
+
+def _error_name(contract: str, data: str) -> str:
+    for entry in artifact(contract)["abi"]:
         if entry["type"] == "error":
             signature = f"{entry['name']}({','.join(i['type'] for i in entry['inputs'])})"
-            if data.startswith("0x" + Web3.keccak(text=signature)[:4].hex()):
+            if data.startswith("0x" + keccak(signature.encode())[:4].hex()):
                 return str(entry["name"])
     return "an unknown error"
-
-
-def _decoders(web3: Web3) -> dict[tuple[str, str], tuple[str, Any]]:
-    known = set(_FIELDS)
-    table: dict[tuple[str, str], tuple[str, Any]] = {}
-    for name in CONTRACTS:
-        contract = web3.eth.contract(abi=artifact(name)["abi"])
-        for entry in contract.abi:
-            if entry["type"] == "event" and entry["name"] in known:
-                signature = f"{entry['name']}({','.join(i['type'] for i in entry['inputs'])})"
-                topic = "0x" + Web3.keccak(text=signature).hex().removeprefix("0x")
-                table[name, topic] = entry["name"], contract.events[entry["name"]]()
-    return table
-
-
-def _attribute_log(log: dict[str, Any]) -> Any:
-    """A raw JSON log with the types web3.py's decoder takes."""
-    from hexbytes import HexBytes
-    from web3.datastructures import AttributeDict
-
-    return AttributeDict(
-        {
-            "address": Web3.to_checksum_address(log["address"]),
-            "topics": [HexBytes(topic) for topic in log["topics"]],
-            "data": HexBytes(log["data"]),
-            "blockNumber": _number(log["blockNumber"]),
-            "blockHash": HexBytes(log["blockHash"]),
-            "transactionHash": HexBytes(log["transactionHash"]),
-            "transactionIndex": _number(log["transactionIndex"]),
-            "logIndex": _number(log["logIndex"]),
-        }
-    )
-
-
-# Event name → (our class, its fields in terms of the ABI's argument names).
-_FIELDS: dict[str, tuple[type[Any], dict[str, str]]] = {
-    "Granted": (Granted, {"subject": "subject", "grant_hash": "grantHash", "signer": "signer"}),
-    "Revoked": (Revoked, {"subject": "subject", "grant_hash": "grantHash", "signer": "signer"}),
-    "RevokedAll": (RevokedAll, {"subject": "subject", "before": "before", "signer": "signer"}),
-    "Suspended": (
-        Suspended,
-        {"subject": "subject", "suspended": "suspended", "suspension_at": "at", "signer": "signer"},
-    ),
-    "Closed": (Closed, {"subject": "subject", "signer": "signer"}),
-    "Delegated": (
-        Delegated,
-        {
-            "subject": "subject",
-            "delegate": "delegate",
-            "rights": "rights",
-            "valid_until": "validUntil",
-            "delegation_at": "at",
-        },
-    ),
-    "Anchored": (Anchored, {"root": "root", "size": "size"}),
-    "Registered": (Registered, {"party": "party", "roles": "roles", "profile": "profile", "uri": "uri"}),
-    "SuspensionChanged": (SuspensionChanged, {"party": "party", "suspended": "suspended"}),
-    "Published": (Published, {"issuer": "issuer", "document": "hash"}),
-    "Superseded": (
-        Superseded,
-        {"issuer": "issuer", "document": "hash", "replacement": "replacement", "material": "material"},
-    ),
-    "Retracted": (Retracted, {"issuer": "issuer", "document": "hash"}),
-    "Checkpointed": (Checkpointed, {"logger": "logger", "log_id": "logId", "size": "size", "root": "root"}),
-}
-
-
-def _event(name: str, arguments: Any, at: int) -> LedgerEvent:
-    cls, names = _FIELDS[name]
-    values = {ours: arguments[theirs] for ours, theirs in names.items()}
-    event: LedgerEvent = cls(
-        at=at, **{n: to_hash(v) if isinstance(v, bytes) and len(v) == 32 else v for n, v in values.items()}
-    )
-    return event
