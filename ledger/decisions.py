@@ -152,9 +152,14 @@ def authenticate(record: Record, items: Iterable[Item], signature: bytes, domain
 
 @dataclass(frozen=True)
 class Anchor:
-    """Proof that a subject's signed consent was recorded as one leaf of an anchored cohort."""
+    """A subject's signed consent, and where its grants are said to lie in an anchored cohort.
+
+    Attributes:
+        grants: what the consent names. Whoever anchors a root chooses its leaves: only these are hers.
+    """
 
     subject: Address
+    grants: frozenset[Hash]
     root: Hash
     proof: tuple[Hash, ...]
     deadline: int
@@ -167,7 +172,7 @@ def anchored(consent: Consent, signature: bytes, root: Hash, proof: tuple[Hash, 
         BadSignature: the subject did not sign it.
     """
     verify(domain.digest(consent), signature, consent.subject)
-    return Anchor(consent.subject, root, proof, consent.deadline)
+    return Anchor(consent.subject, frozenset(map(struct_hash, consent.grants)), root, proof, consent.deadline)
 
 
 @dataclass(frozen=True)
@@ -409,6 +414,7 @@ def _anchored_at(opening: Opening, subject: Address, facts: Facts) -> int:
         at = facts.anchored_at(anchor.root)
         if (
             anchor.subject == subject
+            and opening.hash in anchor.grants
             and 0 < at <= anchor.deadline
             and verify_cohort(anchor.root, subject, opening.hash, anchor.proof)
         ):

@@ -166,12 +166,14 @@ def _stewarded(*agreed: str) -> dict[str, Any]:
     }
 
 
-def _cohort(anchored_at: int, deadline: int, *more: LedgerEvent, subject_in_tree: bool = True) -> dict[str, Any]:
+def _cohort(
+    anchored_at: int, deadline: int, *more: LedgerEvent, subject_in_tree: bool = True, signed: Grant = GRANT
+) -> dict[str, Any]:
     """A grant that was never recorded by itself but lies under an anchored root."""
     others = [(W.mother.address, struct_hash(RESEARCH)), (W.stranger.address, HASH)]
     own = (PATIENT, HASH) if subject_in_tree else (PATIENT, struct_hash(RESEARCH))
     tree = CohortTree.of([own, *others])
-    consent = Consent(PATIENT, (GRANT,), deadline)
+    consent = Consent(PATIENT, (signed,), deadline)
     return {
         "grants": [GRANT.to_json()],
         "events": [event_json(e) for e in (*W.listings, Anchored(anchored_at, tree.root, 3), *more)],
@@ -313,6 +315,8 @@ CASES: list[tuple[str, Reason, dict[str, Any]]] = [
     ("anchored after the deadline", R.NO_CONSENT, _cohort(START + 61, START + 60)),
     ("under an anchored root, but revoked", R.REVOKED,
      _cohort(START, START + 60, Revoked(START + 70, PATIENT, HASH, PATIENT))),
+    ("anchored by somebody else beside a consent to something else", R.NO_CONSENT,
+     _cohort(START, START + 60, signed=RESEARCH)),
     ("another leaf of the root", R.NO_CONSENT, _cohort(START, START + 60, subject_in_tree=False)),
     ("recorded a moment ago", R.AWAITING_CONFIRMATIONS, _at(START + 6, confirmed_at=START - 6)),
     ("recorded in the confirmed block", R.PERMITTED, _at(START + 6, confirmed_at=START)),
