@@ -69,7 +69,8 @@ interface IConsentCheck {
     /// @param record opens `recordHash`
     /// @param grant opens the grant relied on
     /// @param formIssuer the party that published `grant.form`
-    /// @param terms of the channel asked, as the form names them; hash zero when it names none
+    /// @param terms of the channel asked, as the form names them for it or the next broader one; hash zero only when no
+    /// channel is asked. Where the form names none, the reason is `form_superseded`, and there is nothing to ask.
     /// @param anchorings of the subject and then of each steward, in the record's order; those at the end may be left out
     struct Opening {
         bytes32 recordHash;

@@ -7,7 +7,7 @@ import {ConsentRegistry} from "../ConsentRegistry.sol";
 import {IConsentRecords} from "../interfaces/IConsentRecords.sol";
 import {IConsentRegistry} from "../interfaces/IConsentRegistry.sol";
 import {RegistryTest} from "./support/RegistryTest.sol";
-import {vm} from "./support/Vm.sol";
+import {Vm, vm} from "./support/Vm.sol";
 
 /// @notice anchor; and what the registry says about itself: its domain, its interfaces, its first head, its slots.
 contract AnchoringTest is RegistryTest {
@@ -41,6 +41,22 @@ contract AnchoringTest is RegistryTest {
         registry.anchor(ROOT, 0);
     }
 
+    function testFuzz_anchor(bytes32 root, uint32 size, bool again) public {
+        if (again && root != 0) registry.anchor(root, 7);
+        vm.warp(START + 1);
+        bytes32 head = watch();
+        bool refused = root == 0 || size == 0;
+        if (refused) vm.expectRevert(abi.encodeWithSelector(IConsentRecords.InvalidAnchor.selector, root, size));
+        registry.anchor(root, size);
+        bool recorded = again && root != 0;
+        vm.assertEq(registry.anchoredAt(root), recorded ? START : refused ? 0 : START + 1, "anchoredAt");
+        if (refused || recorded) return assertNoTrace(head);
+        Vm.Log memory expected;
+        expected.topics = list(IConsentRecords.Anchored.selector, root);
+        (expected.data, expected.emitter) = (abi.encode(size), address(registry));
+        assertOnly(expected, foldAt(START + 1, head, 7, address(0), keccak256(abi.encode(root, size))));
+    }
+
     function test_head_startsWithChainAndContract() public {
         vm.assertEq(registry.head(), keccak256(abi.encode(block.chainid, address(registry))), "head");
         vm.chainId(5);
@@ -71,7 +87,14 @@ contract AnchoringTest is RegistryTest {
         vm.assertEq(registry.supportsInterface(type(IConsentRegistry).interfaceId), true, "IConsentRegistry");
         vm.assertEq(registry.supportsInterface(type(IERC5267).interfaceId), true, "ERC-5267");
         vm.assertEq(registry.supportsInterface(type(IERC165).interfaceId), true, "ERC-165");
+        vm.assertEq(registry.supportsInterface(0x01ffc9a7), true, "ERC-165 by number");
+        vm.assertEq(registry.supportsInterface(0x84b0196e), true, "ERC-5267 by number");
         vm.assertEq(registry.supportsInterface(0xffffffff), false, "nothing else");
+    }
+
+    function testFuzz_supportsInterface_nothingElse(bytes4 id) public view {
+        bool known = id == 0x01ffc9a7 || id == 0x84b0196e || id == type(IConsentRegistry).interfaceId;
+        vm.assertEq(registry.supportsInterface(id), known, "supportsInterface");
     }
 
     /// @dev A storage proof reads these slots, so where they are is part of the interface.

@@ -3,7 +3,7 @@ pragma solidity ^0.8.24;
 
 import {CheckpointLog} from "../CheckpointLog.sol";
 import {ICheckpointLog} from "../interfaces/ICheckpointLog.sol";
-import {vm} from "./support/Vm.sol";
+import {Vm, vm} from "./support/Vm.sol";
 
 /// @notice Logs only grow; this test is the logger.
 contract CheckpointLogTest {
@@ -71,5 +71,40 @@ contract CheckpointLogTest {
         log.checkpoint(LOG, 1, 0);
         vm.expectRevert(abi.encodeWithSelector(ICheckpointLog.Forked.selector, LOG, 0, ROOT, 0));
         log.checkpoint(LOG, 0, ROOT);
+    }
+
+    /// @dev Two heads of a log, one after the other: all that can be between them.
+    function testFuzz_checkpoint_everyPair(uint64 size, uint64 next, uint8 near, bool same, uint64 time) public {
+        vm.assume(size != 0 && size != type(uint64).max && time > START);
+        if (near < 200) next = size - 1 + (near % 3);
+        log.checkpoint(LOG, size, ROOT);
+        bytes32 root = same ? ROOT : keccak256("other");
+        vm.warp(time);
+        vm.recordLogs();
+        if (next < size) {
+            vm.expectRevert(abi.encodeWithSelector(ICheckpointLog.Shrunk.selector, LOG, next, size));
+        } else if (next == size && !same) {
+            vm.expectRevert(abi.encodeWithSelector(ICheckpointLog.Forked.selector, LOG, next, root, ROOT));
+        }
+        log.checkpoint(LOG, next, root);
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        vm.assertEq(logs.length, next > size ? 1 : 0, "events");
+        if (next <= size) return assertLast(address(this), size, START, ROOT);
+        assertLast(address(this), next, time, root);
+        bytes memory topics = abi.encode(ICheckpointLog.Checkpointed.selector, address(this), LOG);
+        vm.assertEq(abi.encodePacked(logs[0].topics), topics, "topics");
+        vm.assertEq(logs[0].data, abi.encode(next, root), "data");
+        vm.assertEq(logs[0].emitter, address(log), "emitter");
+    }
+
+    function testFuzz_checkpoint_isKeptPerLog(address logger, bytes32 logId, uint64 size, bytes32 root) public {
+        vm.assume(size != 0 && (logger != address(this) || logId != LOG));
+        log.checkpoint(LOG, 7, ROOT);
+        vm.prank(logger);
+        if (root == 0) vm.expectRevert(abi.encodeWithSelector(ICheckpointLog.InvalidRoot.selector));
+        log.checkpoint(logId, size, root);
+        assertLast(address(this), 7, START, ROOT);
+        vm.assertEq(log.checkpointOf(logger, logId).size, root == 0 ? 0 : size, "size");
+        vm.assertEq(log.checkpointOf(logger, logId).root, root, "root");
     }
 }

@@ -4,7 +4,7 @@ pragma solidity ^0.8.24;
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {Directory} from "../Directory.sol";
 import {IDirectory} from "../interfaces/IDirectory.sol";
-import {vm} from "./support/Vm.sol";
+import {Vm, vm} from "./support/Vm.sol";
 
 /// @notice Who is listed, in which roles; this test is the consortium that owns the directory.
 contract DirectoryTest {
@@ -157,5 +157,116 @@ contract DirectoryTest {
         bytes32 slot = keccak256(abi.encode(hospital, 3));
         vm.assertEq(uint256(vm.load(address(directory), slot)), expected, "party");
         vm.assertEq(vm.load(address(directory), bytes32(uint256(2))), directory.head(), "head");
+    }
+
+    // For all arguments.
+
+    /// @dev Since `vm.recordLogs` this directory emitted this and nothing else.
+    function assertOnly(bytes32 signature, address party, bytes memory data) internal {
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        vm.assertEq(logs.length, 1, "events");
+        vm.assertEq(logs[0].emitter, address(directory), "emitter");
+        bytes memory topics = abi.encodePacked(signature, uint256(uint160(party)));
+        vm.assertEq(abi.encodePacked(logs[0].topics), topics, "topics");
+        vm.assertEq(logs[0].data, data, "data");
+    }
+
+    function testFuzz_register(
+        address party,
+        uint8 roles,
+        bytes32 profile,
+        string calldata uri,
+        uint64 time,
+        bool owner
+    ) public {
+        vm.assume(time > START);
+        if (roles % 3 == 0) directory.register(party == address(0) ? hospital : party, 1, 0, "before");
+        uint64 since = roles % 3 == 0 && party != address(0) ? START : time;
+        vm.warp(time);
+        vm.recordLogs();
+        bytes32 head = directory.head();
+        bool done = owner && party != address(0) && roles != 0 && roles < 16;
+        if (!owner) expectNotOwner();
+        else if (party == address(0)) {
+            vm.expectRevert(abi.encodeWithSelector(IDirectory.InvalidParty.selector, party));
+        } else if (!done) vm.expectRevert(abi.encodeWithSelector(IDirectory.InvalidRoles.selector, roles));
+        directory.register(party, roles, profile, uri);
+        if (!done) {
+            vm.assertEq(directory.head(), head, "head");
+            vm.assertEq(vm.getRecordedLogs().length, 0, "events");
+            return;
+        }
+        assertOnly(IDirectory.Registered.selector, party, abi.encode(roles, profile, uri));
+        bytes32 value = keccak256(abi.encode(roles, profile, uri));
+        vm.assertEq(directory.head(), keccak256(abi.encode(head, 16, party, value, time)), "head");
+        IDirectory.Party memory expected = IDirectory.Party(roles, false, since, time, profile, uri);
+        vm.assertEq(abi.encode(directory.partyOf(party)), abi.encode(expected), "party");
+    }
+
+    function testFuzz_setSuspended(bool first, bool second, uint64 time, uint8 roles) public {
+        vm.assume(time > START);
+        roles = 1 + (roles % 15);
+        register(hospital, roles);
+        directory.setSuspended(hospital, first);
+        vm.warp(time);
+        vm.recordLogs();
+        bytes32 head = directory.head();
+        directory.setSuspended(hospital, second);
+        uint64 changedAt = first == second ? START : time;
+        IDirectory.Party memory expected = IDirectory.Party(roles, second, START, changedAt, PROFILE, URI);
+        vm.assertEq(abi.encode(directory.partyOf(hospital)), abi.encode(expected), "party");
+        if (first == second) {
+            vm.assertEq(vm.getRecordedLogs().length, 0, "events");
+            vm.assertEq(directory.head(), head, "head");
+            return;
+        }
+        assertOnly(IDirectory.SuspensionChanged.selector, hospital, abi.encode(second));
+        bytes32 value = bytes32(uint256(second ? 1 : 0));
+        vm.assertEq(directory.head(), keccak256(abi.encode(head, 17, hospital, value, time)), "head");
+    }
+
+    function testFuzz_hasRole(uint8 roles, uint8 asked, bool suspended) public {
+        roles = 1 + (roles % 15);
+        register(hospital, roles);
+        directory.setSuspended(hospital, suspended);
+        bool every = asked != 0;
+        for (uint256 bit = 0; bit < 8; ++bit) {
+            if ((asked >> bit) & 1 == 1 && (roles >> bit) & 1 == 0) every = false;
+        }
+        vm.assertEq(directory.hasRole(hospital, asked), every && !suspended, "hasRole");
+        vm.assertEq(directory.hasRole(journal, asked), false, "not listed");
+    }
+
+    function testFuzz_onlyTheOwner(address sender, bool suspended) public {
+        // Nobody sends from the zero address, which OpenZeppelin takes for the owner to come.
+        vm.assume(sender != address(this) && sender != address(0));
+        register(hospital, CONTROLLER);
+        bytes memory refusal = abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, sender);
+        vm.expectRevert(refusal);
+        vm.prank(sender);
+        directory.register(journal, RECIPIENT, 0, "");
+        vm.expectRevert(refusal);
+        vm.prank(sender);
+        directory.setSuspended(hospital, suspended);
+        vm.expectRevert(refusal);
+        vm.prank(sender);
+        directory.transferOwnership(sender);
+        vm.expectRevert(refusal);
+        vm.prank(sender);
+        directory.acceptOwnership();
+        vm.expectRevert(refusal);
+        vm.prank(sender);
+        directory.renounceOwnership();
+        vm.assertEq(directory.owner(), address(this), "owner");
+    }
+
+    function test_constructor_needsAnOwner() public {
+        vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableInvalidOwner.selector, address(0)));
+        new Directory(address(0));
+    }
+
+    function test_setSuspended_refusesTheUnknownEitherWay() public {
+        vm.expectRevert(abi.encodeWithSelector(IDirectory.UnknownParty.selector, journal));
+        directory.setSuspended(journal, false);
     }
 }

@@ -3,7 +3,7 @@ pragma solidity ^0.8.24;
 
 import {IConsentRecords} from "../interfaces/IConsentRecords.sol";
 import {RegistryTest} from "./support/RegistryTest.sol";
-import {vm} from "./support/Vm.sol";
+import {Vm, vm} from "./support/Vm.sol";
 
 /// @notice grant, grantFor, grantForMany.
 contract GrantingTest is RegistryTest {
@@ -199,5 +199,53 @@ contract GrantingTest is RegistryTest {
         if (deadline < time) vm.expectRevert(abi.encodeWithSelector(IConsentRecords.DeadlinePassed.selector, deadline));
         send(c);
         vm.assertEq(grantedAt(patient, A), deadline < time ? 0 : time, "grantedAt");
+    }
+
+    /// @dev A list of any length, whoever sends it: each hash once, in order, under one subject, and one head over all.
+    function testFuzz_grant_lists(bytes32 seed, uint8 length, uint8 way, uint64 time) public {
+        vm.assume(time != 0);
+        vm.warp(time);
+        bytes32[] memory hashes = new bytes32[](1 + (length % 12));
+        for (uint256 i = 0; i < hashes.length; ++i) hashes[i] = keccak256(abi.encode(seed, i));
+        bytes32 head = watch();
+        address sender = way % 3 == 0 ? patient : relayer;
+        bytes memory signature = sign(PATIENT_KEY, consentHash(patient, hashes, time));
+        IConsentRecords.ConsentCall[] memory calls = new IConsentRecords.ConsentCall[](1);
+        calls[0] = IConsentRecords.ConsentCall(patient, hashes, time, patient, signature);
+        vm.prank(sender);
+        if (way % 3 == 0) registry.grant(hashes);
+        if (way % 3 == 1) registry.grantFor(patient, hashes, time, patient, signature);
+        if (way % 3 == 2) registry.grantForMany(calls);
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        vm.assertEq(logs.length, hashes.length, "events");
+        for (uint256 i = 0; i < hashes.length; ++i) {
+            assertLog(logs[i], eventOf(IConsentRecords.Granted.selector, patient, hashes[i], abi.encode(patient)));
+            head = foldAt(time, head, 1, patient, hashes[i]);
+            vm.assertEq(grantedAt(patient, hashes[i]), time, "grantedAt");
+            vm.assertEq(revokedAt(patient, hashes[i]), 0, "revokedAt");
+            vm.assertEq(grantedAt(sender == patient ? stranger : sender, hashes[i]), 0, "of nobody else");
+        }
+        vm.assertEq(registry.head(), head, "head");
+    }
+
+    /// @dev One bad hash anywhere in a list, and none of it is recorded.
+    function testFuzz_grant_listsAreAllOrNothing(bytes32 seed, uint8 length, uint8 where, bool revoked) public {
+        bytes32[] memory hashes = new bytes32[](1 + (length % 12));
+        for (uint256 i = 0; i < hashes.length; ++i) hashes[i] = keccak256(abi.encode(seed, i));
+        bytes32 bad = hashes[where % hashes.length];
+        grantAs(patient, bad);
+        if (revoked) {
+            vm.prank(patient);
+            registry.revoke(list(bad));
+        }
+        bytes4 why = revoked ? IConsentRecords.AlreadyRevoked.selector : IConsentRecords.AlreadyGranted.selector;
+        bytes32 head = registry.head();
+        vm.expectRevert(abi.encodeWithSelector(why, patient, bad));
+        vm.prank(patient);
+        registry.grant(hashes);
+        vm.assertEq(registry.head(), head, "head");
+        for (uint256 i = 0; i < hashes.length; ++i) {
+            vm.assertEq(grantedAt(patient, hashes[i]), hashes[i] == bad ? START : 0, "grantedAt");
+        }
     }
 }

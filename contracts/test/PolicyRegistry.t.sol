@@ -3,7 +3,7 @@ pragma solidity ^0.8.24;
 
 import {PolicyRegistry} from "../PolicyRegistry.sol";
 import {IPolicyRegistry} from "../interfaces/IPolicyRegistry.sol";
-import {vm} from "./support/Vm.sol";
+import {Vm, vm} from "./support/Vm.sol";
 
 /// @notice What an issuer says about its documents; this test is the issuer.
 contract PolicyRegistryTest {
@@ -196,5 +196,111 @@ contract PolicyRegistryTest {
         vm.assertEq(uint256(vm.load(address(policies), bytes32(slot))), expected, "document");
         vm.assertEq(vm.load(address(policies), bytes32(slot + 1)), NEXT, "successor");
         vm.assertEq(vm.load(address(policies), 0), policies.head(), "head");
+    }
+
+    // Any words about four documents, against what they must come to, written out once more.
+
+    /// @dev What was said about document n, which is bytes32(n).
+    mapping(bytes32 => IPolicyRegistry.Document) private _said;
+
+    uint64 private _time;
+
+    function testFuzz_anyWords(uint256 seed) public {
+        _time = START;
+        for (uint256 i = 0; i < 12; ++i) {
+            _time += uint64(seed % 3);
+            vm.warp(_time);
+            (bytes32 hash, bytes32 other) = (bytes32((seed / 3) % 5), bytes32((seed / 15) % 5));
+            uint256 word = (seed / 75) % 4;
+            bytes32 head = policies.head();
+            vm.recordLogs();
+            if (word == 0) publish(hash, head);
+            if (word == 1) retract(hash, head);
+            if (word > 1) supersede(hash, other, word == 2, head);
+            seed = uint256(keccak256(abi.encode(seed)));
+        }
+        for (uint256 n = 0; n < 5; ++n) {
+            bytes32 hash = bytes32(n);
+            vm.assertEq(abi.encode(documentOf(hash)), abi.encode(_said[hash]), "document");
+            bool current = true;
+            // With four documents there are no chains of more than four.
+            while (current) {
+                IPolicyRegistry.Document memory document = _said[hash];
+                if (document.publishedAt == 0 || document.retractedAt != 0 || document.material) current = false;
+                if (!current || document.supersededAt == 0) break;
+                hash = document.successor;
+            }
+            assertCurrent(bytes32(n), current, "isCurrent");
+            vm.assertEq(policies.isCurrent(stranger, bytes32(n)), false, "the stranger's");
+        }
+    }
+
+    /// @dev Why a document cannot be published; empty when it can.
+    function refusalOf(bytes32 hash) internal view returns (bytes memory) {
+        if (hash == 0) return abi.encodeWithSelector(IPolicyRegistry.InvalidDocument.selector, hash);
+        if (_said[hash].retractedAt != 0) {
+            return abi.encodeWithSelector(IPolicyRegistry.AlreadyRetracted.selector, address(this), hash);
+        }
+        if (_said[hash].publishedAt != 0) {
+            return abi.encodeWithSelector(IPolicyRegistry.AlreadyPublished.selector, address(this), hash);
+        }
+        return "";
+    }
+
+    function publish(bytes32 hash, bytes32 head) internal {
+        bytes memory refusal = refusalOf(hash);
+        if (refusal.length != 0) vm.expectRevert(refusal);
+        policies.publish(hash);
+        if (refusal.length != 0) return assertUnchanged(head);
+        _said[hash].publishedAt = _time;
+        assertWord(IPolicyRegistry.Published.selector, hash, "", fold(head, 32, hash));
+    }
+
+    function retract(bytes32 hash, bytes32 head) internal {
+        if (hash == 0) vm.expectRevert(abi.encodeWithSelector(IPolicyRegistry.InvalidDocument.selector, hash));
+        policies.retract(hash);
+        if (hash == 0 || _said[hash].retractedAt != 0) return assertUnchanged(head);
+        _said[hash].retractedAt = _time;
+        assertWord(IPolicyRegistry.Retracted.selector, hash, "", fold(head, 34, hash));
+    }
+
+    function supersede(bytes32 hash, bytes32 other, bool material, bytes32 head) internal {
+        IPolicyRegistry.Document storage old = _said[hash];
+        bytes memory refusal = refusalOf(other);
+        if (old.supersededAt != 0) {
+            refusal = abi.encodeWithSelector(
+                IPolicyRegistry.AlreadySuperseded.selector,
+                address(this),
+                hash,
+                old.successor
+            );
+        }
+        if (old.retractedAt != 0) {
+            refusal = abi.encodeWithSelector(IPolicyRegistry.AlreadyRetracted.selector, address(this), hash);
+        }
+        if (old.publishedAt == 0) {
+            refusal = abi.encodeWithSelector(IPolicyRegistry.NotPublished.selector, address(this), hash);
+        }
+        if (refusal.length != 0) vm.expectRevert(refusal);
+        policies.supersede(hash, other, material);
+        if (refusal.length != 0) return assertUnchanged(head);
+        (old.supersededAt, old.material, old.successor) = (_time, material, other);
+        _said[other].publishedAt = _time;
+        bytes32 value = keccak256(abi.encode(hash, other, material));
+        assertWord(IPolicyRegistry.Superseded.selector, hash, abi.encode(other, material), fold(head, 33, value));
+    }
+
+    function assertUnchanged(bytes32 head) internal {
+        vm.assertEq(policies.head(), head, "head");
+        vm.assertEq(vm.getRecordedLogs().length, 0, "events");
+    }
+
+    function assertWord(bytes32 signature, bytes32 hash, bytes memory data, bytes32 head) internal {
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        vm.assertEq(logs.length, 1, "events");
+        vm.assertEq(logs[0].emitter, address(policies), "emitter");
+        vm.assertEq(abi.encodePacked(logs[0].topics), abi.encode(signature, address(this), hash), "topics");
+        vm.assertEq(logs[0].data, data, "data");
+        vm.assertEq(policies.head(), head, "head");
     }
 }

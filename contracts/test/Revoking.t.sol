@@ -3,7 +3,7 @@ pragma solidity ^0.8.24;
 
 import {IConsentRecords} from "../interfaces/IConsentRecords.sol";
 import {RegistryTest} from "./support/RegistryTest.sol";
-import {vm} from "./support/Vm.sol";
+import {Vm, vm} from "./support/Vm.sol";
 
 /// @notice revoke, revokeFor, revokeAll, revokeAllFor: never refused for timing, and without effect when there is none.
 contract RevokingTest is RegistryTest {
@@ -149,5 +149,33 @@ contract RevokingTest is RegistryTest {
         sendRevokeAll(second);
         uint64 clamped = second < time ? second : time;
         vm.assertEq(registry.subjects(patient).revokedBefore, clamped > recorded ? clamped : recorded, "second");
+    }
+
+    /// @dev A list of any length in which some are revoked, some granted and some repeated: each that stands ends, once.
+    function testFuzz_revoke_lists(bytes32 seed, uint8 length, uint256 granted, uint256 ended, bool relayed) public {
+        bytes32[] memory hashes = new bytes32[](1 + (length % 12));
+        for (uint256 i = 0; i < hashes.length; ++i) {
+            hashes[i] = keccak256(abi.encode(seed, i));
+            if ((granted >> i) & 1 == 1) grantAs(patient, hashes[i]);
+            if ((ended >> i) & 1 == 1) revokeAs(patient, list(hashes[i]));
+        }
+        if (hashes.length > 1) hashes[hashes.length - 1] = hashes[0];
+        vm.warp(START + 9);
+        bytes32 head = watch();
+        if (relayed) sendRevocation(hashes);
+        else revokeAs(patient, hashes);
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        uint256 events = 0;
+        for (uint256 i = 0; i < hashes.length; ++i) {
+            bool repeated = i != 0 && hashes[i] == hashes[0];
+            bool before = (ended >> (repeated ? 0 : i)) & 1 == 1;
+            vm.assertEq(revokedAt(patient, hashes[i]), before ? START : START + 9, "revokedAt");
+            vm.assertEq(grantedAt(patient, hashes[i]), (granted >> (repeated ? 0 : i)) & 1 == 1 ? START : 0, "grantedAt");
+            if (before || repeated) continue;
+            assertLog(logs[events++], eventOf(IConsentRecords.Revoked.selector, patient, hashes[i], abi.encode(patient)));
+            head = foldAt(START + 9, head, 2, patient, hashes[i]);
+        }
+        vm.assertEq(logs.length, events, "events");
+        vm.assertEq(registry.head(), head, "head");
     }
 }

@@ -3,7 +3,7 @@ pragma solidity ^0.8.24;
 
 import {ConsentRegistry} from "../../ConsentRegistry.sol";
 import {IConsentRecords} from "../../interfaces/IConsentRecords.sol";
-import {vm} from "./Vm.sol";
+import {Vm, vm} from "./Vm.sol";
 
 /// @notice Actors, time, and valid signed calls of which a test breaks one thing.
 /// @dev Every hash here is written out by hand, so that the tests do not ask the libraries they test.
@@ -131,6 +131,70 @@ abstract contract RegistryTest {
     /// @dev The head after one operation on top of `previous`, as an auditor computes it.
     function fold(bytes32 previous, uint8 kind, address subject, bytes32 value) internal view returns (bytes32) {
         return keccak256(abi.encode(previous, kind, subject, value, uint64(block.timestamp)));
+    }
+
+    /// @dev The same at a time of which the compiler cannot think that it is that of the test's first line.
+    function foldAt(
+        uint64 time,
+        bytes32 previous,
+        uint8 kind,
+        address subject,
+        bytes32 value
+    ) internal pure returns (bytes32) {
+        return keccak256(abi.encode(previous, kind, subject, value, time));
+    }
+
+    /// @dev One of the instants from `from` to `to`.
+    function within(uint256 seed, uint64 from, uint64 to) internal pure returns (uint64) {
+        return from + uint64(seed % (uint256(to) - from + 1));
+    }
+
+    /// @dev A list no longer than `most`: the fuzzers like to make long ones.
+    function firstOf(bytes32[] memory hashes, uint256 most) internal pure returns (bytes32[] memory) {
+        if (hashes.length > most) {
+            assembly ("memory-safe") {
+                mstore(hashes, most)
+            }
+        }
+        return hashes;
+    }
+
+    /// @dev What an operation on one subject emits; `second` is the other indexed word.
+    function eventOf(
+        bytes32 signature,
+        address subject,
+        bytes32 second,
+        bytes memory data
+    ) internal view returns (Vm.Log memory log) {
+        log.topics = new bytes32[](3);
+        (log.topics[0], log.topics[1], log.topics[2]) = (signature, bytes32(uint256(uint160(subject))), second);
+        log.data = data;
+        log.emitter = address(registry);
+    }
+
+    function eventOf(
+        bytes32 signature,
+        address subject,
+        bytes memory data
+    ) internal view returns (Vm.Log memory log) {
+        log.topics = new bytes32[](2);
+        (log.topics[0], log.topics[1]) = (signature, bytes32(uint256(uint160(subject))));
+        log.data = data;
+        log.emitter = address(registry);
+    }
+
+    /// @dev Since `watch` this was emitted and nothing else, and the head is `head`.
+    function assertOnly(Vm.Log memory expected, bytes32 head) internal {
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        vm.assertEq(logs.length, 1, "events");
+        assertLog(logs[0], expected);
+        vm.assertEq(registry.head(), head, "head");
+    }
+
+    function assertLog(Vm.Log memory log, Vm.Log memory expected) internal pure {
+        vm.assertEq(log.emitter, expected.emitter, "emitter");
+        vm.assertEq(abi.encode(log.topics), abi.encode(expected.topics), "topics");
+        vm.assertEq(log.data, expected.data, "data");
     }
 
     function list(bytes32 a) internal pure returns (bytes32[] memory hashes) {

@@ -69,5 +69,33 @@ contract WritingWallet is IERC1271 {
     }
 }
 
+/// @notice Says yes to everything and, while it is asked, calls `target` with each of `calls`.
+contract ReentrantWallet {
+    address private immutable _target;
+    bytes[] private _calls;
+
+    constructor(address target, bytes[] memory calls) {
+        _target = target;
+        _calls = calls;
+    }
+
+    function isValidSignature(bytes32, bytes calldata) external returns (bytes4) {
+        for (uint256 i = 0; i < _calls.length; ++i) {
+            (bool done, ) = _target.call(_calls[i]);
+            require(!done, "it wrote while it was asked");
+        }
+        return IERC1271.isValidSignature.selector;
+    }
+}
+
+/// @notice Burns all the gas it is given.
+contract BurningWallet {
+    fallback() external {
+        assembly ("memory-safe") {
+            invalid()
+        }
+    }
+}
+
 /// @notice Has code and knows nothing of ERC-1271.
 contract Mute {}
