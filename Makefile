@@ -6,7 +6,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export HARDHAT_DISABLE_TELEMETRY_PROMPT := true
 
-.PHONY: help setup setup-dev setup-system demo up test check format bench vectors abi lock clean
+# The native forge: the npm wrapper's exit status is 0 whatever happens.
+FORGE := node_modules/@foundry-rs/forge-linux-amd64/bin/forge
+
+.PHONY: help setup setup-dev setup-analysis setup-system demo up test test-deep coverage prove slither mutants \
+  mutants-sample check format bench bench-gas gas-check vectors abi lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,6 +42,15 @@ setup: .venv/product node_modules/made ## Install what the product needs into th
 
 setup-dev: setup .venv/dev
 
+setup-analysis: .venv-analysis/made
+
+# Tools that look at the contracts from outside, in an environment of their own (see requirements-analysis.in).
+.venv-analysis/made: requirements-analysis.txt
+	@echo "Installing the tools that analyse the contracts (about a minute)"
+	@$(PYTHON) -m venv .venv-analysis
+	@.venv-analysis/bin/pip install --quiet --progress-bar on --require-hashes -r requirements-analysis.txt
+	@touch $@
+
 setup-system: ## Install Debian's chromium, which the browser tests use (needs root)
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; }
 
@@ -49,7 +62,27 @@ up: setup ## Run the ledger and the service until Ctrl-C; state is kept in .vole
 
 test: setup-dev ## Run every test
 	@npx --no-install hardhat test solidity
+	@$(FORGE) test
 	@$(BIN)/pytest
+
+test-deep: setup-dev ## Run fuzzing, invariants and the state machine far longer, each time from another seed
+	@FOUNDRY_PROFILE=deep $(FORGE) test --fuzz-seed 0x$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+	@VOLENS_TEST_PROFILE=deep $(BIN)/pytest tests/contracts/test_state_machine.py
+
+coverage: setup-dev ## Fail unless the tests reach every line and every outcome of every condition of the contracts
+	@$(BIN)/python -m scripts.coverage
+
+prove: setup-dev setup-analysis ## Show properties of the contracts for every input and state (halmos)
+	@$(BIN)/python -m scripts.prove
+
+slither: setup-dev setup-analysis ## Analyse the contracts statically; every finding has a written reason
+	@$(BIN)/python -m scripts.slither
+
+mutants: setup-dev setup-analysis ## Change the contracts in every small way and see that a test notices (half an hour)
+	@$(BIN)/python -m scripts.mutants
+
+mutants-sample: setup-dev setup-analysis ## The same with a sample
+	@$(BIN)/python -m scripts.mutants --sample 40
 
 check: setup-dev ## Format, lint, types, generated files, locks
 	@$(BIN)/ruff format --check --quiet .
@@ -66,6 +99,12 @@ format: setup-dev ## Put the code into its one format
 bench: setup-dev ## Measure the speed of the parts
 	@$(BIN)/python -m scripts.bench
 
+bench-gas: setup-dev ## Measure gas beside other contracts and write docs/gas.md
+	@$(BIN)/python -m scripts.gas
+
+gas-check: setup-dev ## Measure gas again; fail if a row rose
+	@$(BIN)/python -m scripts.gas --check
+
 vectors: setup-dev ## Make the test vectors again
 	@$(BIN)/python -m scripts.vectors
 
@@ -77,6 +116,8 @@ lock: ## Resolve the Python packages again (needs uv)
 	  --no-header --quiet pyproject.toml -o requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-header --quiet pyproject.toml --extra dev -c requirements.txt -o requirements-dev.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-header --quiet requirements-analysis.in -o requirements-analysis.txt
 
 clean: ## Remove everything that was installed or built; state in .volens is kept
-	rm -rf .venv node_modules artifacts cache
+	rm -rf .venv .venv-analysis node_modules artifacts cache

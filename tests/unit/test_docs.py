@@ -127,9 +127,16 @@ def test_files_that_are_named_exist(page):
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_tests_that_are_named_exist(page):
     sources = [*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("contracts/test/**/*.sol")]
-    known = set(re.findall(r"\b(?:def|function) (test\w*)", "\n".join(text(source) for source in sources)))
-    named = set(re.findall(r"`(test_\w+)`", text(page)))
+    known = set(re.findall(r"\b(?:def|function) ((?:test|invariant|check)\w*)", "\n".join(map(text, sources))))
+    named = set(re.findall(r"`((?:test(?:Fuzz)?|invariant|check)_\w+)`", text(page)))
     assert named <= known, named - known
+
+
+def test_names_of_invariants_are_in_the_documentation():
+    sources = "\n".join(map(text, (ROOT / "contracts/test").rglob("*.sol")))
+    kept = set(re.findall(r"function ((?:invariant|check)_\w+)", sources))
+    told = set(re.findall(r"`(\w+)`", text(DOCS / "invariants.md")))
+    assert {name for name in kept if not name.endswith("_twin")} <= told
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
