@@ -21,7 +21,8 @@ from api import errors
 from api.routes import access, access_log, consents, documents, ledger, records, releases, sign_in
 from api.services import Services
 from api.settings import Settings, read_key
-from ledger.adapters.chain import Node, Web3Chain, Web3Sender
+from ledger.adapters.chain import Web3Chain, Web3Sender
+from ledger.adapters.node import Node
 from ledger.adapters.store import SqlStore
 from ledger.adapters.vault import FileVault
 from ledger.deployment import Deployment

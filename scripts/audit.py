@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ledger.adapters.chain import Node, Web3Chain
+from ledger.adapters.chain import Web3Chain
+from ledger.adapters.node import Node
 from ledger.deployment import Deployment
 from ledger.errors import InvalidProof, LedgerUnavailable, WrongChain
 from ledger.events import WITH_HEAD

@@ -14,7 +14,8 @@ from typing import Any
 from eth_abi.abi import encode
 from eth_account import Account
 
-from ledger.adapters.chain import Node, artifact
+from ledger.adapters.logs import artifact
+from ledger.adapters.node import Node
 from ledger.deployment import Contract, Deployment
 from ledger.errors import InvalidInput, LedgerUnavailable, WrongChain
 from ledger.events import DEPLOYED

@@ -14,6 +14,8 @@ BANNED = {
     "siwe": "holds web3 below 8",
     "signinwithethereum": "holds web3 below 8",
     "slither-analyzer": "holds web3 below 8; it has an environment of its own",
+    "halmos": "is AGPL; it has an environment of its own",
+    "certora-cli": "is GPL; it has an environment of its own",
     "hpke": "holds cryptography below 44",
     "pymerkle": "is GPL",
     "umbral-pre": "is GPL",
@@ -30,9 +32,12 @@ def problems() -> list[str]:
     """Everything that is wrong with the lock files, as sentences."""
     found: list[str] = []
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    for name, wanted in (
-        ("requirements.txt", project["dependencies"]),
-        ("requirements-dev.txt", project["dependencies"] + project["optional-dependencies"]["dev"]),
+    tools = [line.partition("#")[0].strip() for line in (ROOT / "requirements-analysis.in").read_text().splitlines()]
+    for name, wanted, banned in (
+        ("requirements.txt", project["dependencies"], BANNED),
+        ("requirements-dev.txt", project["dependencies"] + project["optional-dependencies"]["dev"], BANNED),
+        # Tools that run beside the product: what must not be shipped with it may be here.
+        ("requirements-analysis.txt", [tool for tool in tools if tool], {}),
     ):
         text = (ROOT / name).read_text()
         pinned = pins(text)
@@ -46,7 +51,7 @@ def problems() -> list[str]:
                 found.append(f"{name} does not pin {requirement.name}.")
             elif Version(version) not in requirement.specifier:
                 found.append(f"{name} holds {requirement.name} at {version}; {requirement.specifier} is needed.")
-        found += [f"{name} contains {banned}, which {why}." for banned, why in BANNED.items() if banned in pinned]
+        found += [f"{name} contains {package}, which {why}." for package, why in banned.items() if package in pinned]
     lock = json.loads((ROOT / "package-lock.json").read_text())
     for path, entry in lock["packages"].items():
         if "resolved" in entry:

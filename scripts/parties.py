@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from client.http import Client
-from ledger.adapters.chain import Node, Web3Sender
+from ledger.adapters.chain import Web3Sender
+from ledger.adapters.node import Node
 from ledger.deployment import Deployment
 from ledger.documents import ChannelTerms, Form, Profile, channel_terms, publication_form
 from ledger.errors import InvalidInput, Refused

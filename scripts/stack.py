@@ -15,7 +15,7 @@ import uvicorn
 from api.app import build, create_app, read_deployment
 from api.services import Services
 from api.settings import Settings, read_key, read_settings
-from ledger.adapters.chain import Node
+from ledger.adapters.node import Node
 from ledger.deployment import Deployment
 from ledger.errors import Conflict, InvalidInput, VolensError
 from ledger.model import Address

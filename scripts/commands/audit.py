@@ -139,7 +139,8 @@ def block(
     as_json: Json = False,
 ) -> None:
     """Ask your own node for the hash of a block: what to trust when a bundle names that block."""
-    from ledger.adapters.chain import Node, Web3Chain
+    from ledger.adapters.chain import Web3Chain
+    from ledger.adapters.node import Node
 
     found = Web3Chain(Node(rpc_url), load_deployment(deployment)).header(number)
     show({"block": found.number, "hash": found.hash}, as_json, lambda: out.print(found.hash))

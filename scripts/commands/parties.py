@@ -107,7 +107,7 @@ def publish(
     as_json: Json = False,
 ) -> None:
     """Publish the terms of channels and a consent form that names them. The key's account pays for it."""
-    from ledger.adapters.chain import Node
+    from ledger.adapters.node import Node
     from ledger.documents import TEMPLATES
     from ledger.errors import InvalidInput, LedgerUnavailable, UnknownCode
     from ledger.vocabulary import CHANNELS

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from ledger.adapters.chain import artifact
+from ledger.adapters.logs import artifact
 from ledger.deployment import Deployment
 from ledger.documents import Profile
 from ledger.events import DEPLOYED

@@ -61,7 +61,7 @@ TAMPERINGS = {
     "emptied": lambda log: [],
     "reordered": lambda log: [log[1], log[0], *log[2:]],
     "inserted": lambda log: [log[0], log[0], *log[1:]],
-    "replaced by a longer one": lambda log: [b"{\"at\":1}"] * (len(log) + 3),
+    "replaced by a longer one": lambda log: [b'{"at":1}'] * (len(log) + 3),
     "forked at the end": lambda log: [*log[:-1], b"{}", b"{}"],
 }
 

@@ -17,7 +17,9 @@ import solcx
 from eth_abi.abi import decode, encode
 from eth_account import Account
 
-from ledger.adapters.chain import Node, Web3Chain, artifact
+from ledger.adapters.chain import Web3Chain
+from ledger.adapters.logs import artifact
+from ledger.adapters.node import Node
 from ledger.adapters.rules import Wallet
 from ledger.errors import BadSignature
 from ledger.events import CONTRACTS, LedgerEvent

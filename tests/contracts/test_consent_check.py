@@ -20,7 +20,7 @@ from eth_utils.abi import function_abi_to_4byte_selector, get_abi_input_types
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.adapters.chain import artifact
+from ledger.adapters.logs import artifact
 from ledger.decisions import (
     Denials,
     Evidence,

@@ -12,7 +12,14 @@ from scripts import locks
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
     """The lock files of the project, copied, to be broken."""
-    for name in ("pyproject.toml", "requirements.txt", "requirements-dev.txt", "package-lock.json"):
+    for name in (
+        "pyproject.toml",
+        "requirements.txt",
+        "requirements-dev.txt",
+        "requirements-analysis.in",
+        "requirements-analysis.txt",
+        "package-lock.json",
+    ):
         shutil.copy(locks.ROOT / name, tmp_path)
     monkeypatch.setattr(locks, "ROOT", tmp_path)
     return tmp_path
@@ -60,6 +67,28 @@ def test_broken_requirements(copy, name, change, said):
     edit(copy / name, change)
     found = locks.problems()
     assert [problem for problem in found if name in problem and said in problem], found
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text + "\n--index-url https://packages.example/simple\n", "names a download address"),
+        (lambda text: re.sub(r"(?m)^(halmos==)[^ ]+", r"\g<1>0.2.0", text), "holds halmos at 0.2.0; >=0.3.3 is needed"),
+        (lambda text: re.sub(r"(?m)^slither-analyzer==", "x==", text), "does not pin slither-analyzer"),
+        (lambda text: text + "\nleftpad==1.0\n", "leftpad==1.0 has no hash"),
+    ],
+    ids=["index", "downgrade", "missing", "no hash"],
+)
+def test_broken_requirements_of_the_tools(copy, change, said):
+    edit(copy / "requirements-analysis.txt", change)
+    found = locks.problems()
+    assert [problem for problem in found if "requirements-analysis.txt" in problem and said in problem], found
+
+
+@pytest.mark.parametrize("tool", ["slither-analyzer", "halmos", "certora-cli"])
+def test_tools_that_must_not_be_shipped_stay_beside_the_product(copy, tool):
+    edit(copy / "requirements-dev.txt", lambda text: text + f"\n{tool}==1.0 \\\n    --hash=sha256:00\n")
+    assert any(problem.startswith(f"requirements-dev.txt contains {tool}") for problem in locks.problems())
 
 
 @pytest.mark.parametrize(

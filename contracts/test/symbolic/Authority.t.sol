@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.24;
+
+import {vm} from "../support/Vm.sol";
+import {svm} from "./Svm.sol";
+import {Words} from "./Words.sol";
+
+/// @notice Who can change what is recorded of a subject.
+contract Authority is Words {
+    /// @notice Nothing recorded of a subject changes unless she, or a delegate whom she lets do this, said it of her.
+    function check_subjectsAreIsolated(address subject, bytes32 grantHash, address delegate) public {
+        (bool said, bool unchanged) = _anyWordAbout(subject, grantHash, delegate);
+        assert(either(said, unchanged));
+    }
+
+    /// @notice Not even then.
+    function check_subjectsAreIsolated_twin(address subject, bytes32 grantHash, address delegate) public {
+        (bool said, bool unchanged) = _anyWordAbout(subject, grantHash, delegate);
+        assert(either(!said, unchanged));
+    }
+
+    function _anyWordAbout(
+        address subject,
+        bytes32 grantHash,
+        address delegate
+    ) private returns (bool said, bool unchanged) {
+        Word memory w = anyWord();
+        uint256 given = delegationOf(w.subject, w.signer);
+        Recorded memory before = recorded(subject, grantHash, delegate, 0);
+        say(w);
+        said = both(w.subject == subject, spoken(w, given));
+        unchanged = same(before, recorded(subject, grantHash, delegate, 0));
+    }
+
+    /// @notice In a batch each consent counts for its own subject only: a grant is recorded when its subject, or a delegate
+    /// who may grant, agreed to this very grant before the deadline.
+    function check_batchesGrantOnlyWhatWasSaid(address subject, bytes32 grantHash) public {
+        (bool said, bool unchanged) = _anyTwo(subject, grantHash);
+        assert(either(said, unchanged));
+    }
+
+    /// @notice Not even then.
+    function check_batchesGrantOnlyWhatWasSaid_twin(address subject, bytes32 grantHash) public {
+        (bool said, bool unchanged) = _anyTwo(subject, grantHash);
+        assert(either(!said, unchanged));
+    }
+
+    function _anyTwo(address subject, bytes32 grantHash) private returns (bool said, bool unchanged) {
+        ConsentCall[] memory calls = new ConsentCall[](2);
+        calls[0] = _anyConsent();
+        calls[1] = _anyConsent();
+        uint256 first = delegationOf(calls[0].subject, calls[0].signer);
+        uint256 second = delegationOf(calls[1].subject, calls[1].signer);
+        uint256 before = entryOf(subject, grantHash);
+        Word memory batch;
+        batch.sender = svm.createAddress("sender");
+        batch.data = abi.encodeCall(registry.grantForMany, (calls));
+        say(batch);
+        unchanged = entryOf(subject, grantHash) == before;
+        said = either(
+            _agrees(calls[0], batch.sender, first, subject, grantHash),
+            _agrees(calls[1], batch.sender, second, subject, grantHash)
+        );
+    }
+
+    function _anyConsent() private view returns (ConsentCall memory c) {
+        (c.subject, c.signer) = (svm.createAddress("subject"), svm.createAddress("signer"));
+        c.grantHashes = list(svm.createBytes32("grant"));
+        c.deadline = uint64(svm.createUint(64, "deadline"));
+        c.signature = signature65();
+    }
+
+    function _agrees(
+        ConsentCall memory c,
+        address sender,
+        uint256 given,
+        address subject,
+        bytes32 grantHash
+    ) private view returns (bool) {
+        Word memory w;
+        (w.sender, w.subject, w.signer, w.right) = (sender, c.subject, c.signer, GRANT);
+        (w.message, w.signature) = (consent(c.subject, c.grantHashes[0], c.deadline), c.signature);
+        bool meant = both(both(c.subject == subject, c.grantHashes[0] == grantHash), block.timestamp <= c.deadline);
+        return both(meant, spoken(w, given));
+    }
+}
