@@ -51,7 +51,7 @@ setup-analysis: .venv-analysis/made
 .venv-analysis/made: requirements-analysis.txt
 	@echo "Installing the tools that analyse the contracts (about a minute)"
 	@$(PYTHON) -m venv .venv-analysis
-	@.venv-analysis/bin/pip install --quiet --progress-bar on --require-hashes -r requirements-analysis.txt
+	@.venv-analysis/bin/pip install --quiet --progress-bar on --require-hashes --only-binary :all: -r requirements-analysis.txt
 	@touch $@
 
 setup-system: ## Install Debian's chromium, which the browser tests use (needs root)
@@ -75,8 +75,8 @@ test-deep: setup-dev ## Run fuzzing, invariants and the state machine far longer
 coverage: setup-dev ## Fail unless the tests reach every line and every outcome of every condition of the contracts
 	@$(BIN)/python -m scripts.coverage
 
-prove: setup-dev setup-analysis ## Show properties of the contracts for every input and state (halmos)
-	@$(BIN)/python -m scripts.prove
+prove: setup-dev setup-analysis ## Show properties of the contracts for every input and state (PROPERTIES="…" for some)
+	@$(BIN)/python -m scripts.prove $(PROPERTIES)
 
 slither: setup-dev setup-analysis ## Analyse the contracts statically; every finding has a written reason
 	@$(BIN)/python -m scripts.slither

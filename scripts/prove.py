@@ -30,11 +30,12 @@ HALMOS = ROOT / ".venv-analysis" / "bin" / "halmos"
 FORGE = ROOT / "node_modules" / "@foundry-rs" / "forge-linux-amd64" / "bin"
 PROVEN = ("ConsentRegistry", "CheckpointLog", "PolicyRegistry", "Directory")
 
-# How long the lists and signatures are that `anyCall` makes up.
+# How long the lists and signatures are that `anyCall` makes up; `anyWord` also tries none for a signature.
 QUICK = ("--default-array-lengths", "1", "--default-bytes-lengths", "65")
 DEEP = ("--default-array-lengths", "0,1,2", "--default-bytes-lengths", "0,64,65", "--loop", "3")
-# Milliseconds to think about whether a branch can be taken at all; longer spares paths, and costs time at each branch.
-PONDER = {"Lifetime": 1}
+# Milliseconds to think about whether a branch can be taken at all; longer spares paths (and
+# loops, which must end), and costs time at each branch.
+PONDER = {"Lifetime": 1, "Documents": 10_000}
 PATIENCE = {False: 1800, True: 6 * 3600}  # seconds for one property and its twin
 
 # How halmos says how a test ended.

@@ -7,33 +7,51 @@ import {Words} from "./Words.sol";
 
 /// @notice Who can change what is recorded of a subject.
 contract Authority is Words {
-    /// @notice Nothing recorded of a subject changes unless she, or a delegate whom she lets do this, said it of her.
+    /// @notice A word about one subject changes nothing that is recorded of another; one about nobody changes nothing
+    /// at all.
     function check_subjectsAreIsolated(address subject, bytes32 grantHash, address delegate) public {
-        (bool said, bool unchanged) = _anyWordAbout(subject, grantHash, delegate);
+        Word memory w = anyWord();
+        vm.assume(either(w.right == 0, w.subject != subject));
+        _leaves(w, subject, grantHash, delegate);
+    }
+
+    /// @notice Nor does a word about her.
+    function check_subjectsAreIsolated_twin(address subject, bytes32 grantHash, address delegate) public {
+        Word memory w = anyWord();
+        vm.assume(w.subject == subject);
+        _leaves(w, subject, grantHash, delegate);
+    }
+
+    function _leaves(Word memory w, address subject, bytes32 grantHash, address delegate) private {
+        Recorded memory before = recorded(subject, grantHash, delegate, 0);
+        say(w);
+        assert(same(before, recorded(subject, grantHash, delegate, 0)));
+    }
+
+    /// @notice A word about a subject changes nothing unless she, or a delegate whom she lets do this now, said it:
+    /// sent it or signed it.
+    function check_onlyWhoMaySpeakIsHeard() public {
+        (bool said, bool unchanged) = _anyWordSaid();
         assert(either(said, unchanged));
     }
 
     /// @notice Not even then.
-    function check_subjectsAreIsolated_twin(address subject, bytes32 grantHash, address delegate) public {
-        (bool said, bool unchanged) = _anyWordAbout(subject, grantHash, delegate);
+    function check_onlyWhoMaySpeakIsHeard_twin() public {
+        (bool said, bool unchanged) = _anyWordSaid();
         assert(either(!said, unchanged));
     }
 
-    function _anyWordAbout(
-        address subject,
-        bytes32 grantHash,
-        address delegate
-    ) private returns (bool said, bool unchanged) {
+    function _anyWordSaid() private returns (bool said, bool unchanged) {
         Word memory w = anyWord();
         uint256 given = delegationOf(w.subject, w.signer);
-        Recorded memory before = recorded(subject, grantHash, delegate, 0);
+        Recorded memory before = recorded(w.subject, w.grantHash, w.delegate, 0);
         say(w);
-        said = both(w.subject == subject, spoken(w, given));
-        unchanged = same(before, recorded(subject, grantHash, delegate, 0));
+        unchanged = same(before, recorded(w.subject, w.grantHash, w.delegate, 0));
+        said = spoken(w, given);
     }
 
-    /// @notice In a batch each consent counts for its own subject only: a grant is recorded when its subject, or a delegate
-    /// who may grant, agreed to this very grant before the deadline.
+    /// @notice In a batch each consent counts for its own subject only: a grant is recorded when its subject, or a
+    /// delegate who may grant, agreed to this very grant before the deadline.
     function check_batchesGrantOnlyWhatWasSaid(address subject, bytes32 grantHash) public {
         (bool said, bool unchanged) = _anyTwo(subject, grantHash);
         assert(either(said, unchanged));

@@ -22,8 +22,8 @@ contract Lifetime is SymbolicTest {
         assert(entryOf(subject, grantHash) == old);
     }
 
-    /// @notice A grant is recorded once, with the block's time, by `grant`, `grantFor` or `grantForMany`, when nothing was
-    /// recorded of it and its subject is open, not suspended and has not revoked everything up to now.
+    /// @notice A grant is recorded once, with the block's time, by `grant`, `grantFor` or `grantForMany`, when nothing
+    /// was recorded of it and its subject is open, not suspended and has not revoked everything up to now.
     function check_grantsAreNew(address subject, bytes32 grantHash) public {
         (uint256 old, uint256 state) = (entryOf(subject, grantHash), subjectOf(subject));
         (bytes4 selector, ) = anyCall();
@@ -78,8 +78,8 @@ contract Lifetime is SymbolicTest {
         assert(old == revokedBefore(subjectOf(subject)));
     }
 
-    /// @notice Words about suspension are ordered by their instant, and at the same instant only one that suspends changes
-    /// anything.
+    /// @notice Words about suspension are ordered by their instant, and at the same instant only one that suspends
+    /// changes anything.
     function check_suspensionsAreOrdered(address subject) public {
         uint256 old = subjectOf(subject);
         anyCall();
@@ -96,8 +96,8 @@ contract Lifetime is SymbolicTest {
         assert(either(suspensionAt(new_) > suspensionAt(old), isSuspended(new_) == isSuspended(old)));
     }
 
-    /// @notice Words about a delegate are ordered by their instant, and at the same instant only one that takes all rights
-    /// away changes anything.
+    /// @notice Words about a delegate are ordered by their instant, and at the same instant only one that takes all
+    /// rights away changes anything.
     function check_delegationsAreOrdered(address subject, address delegate) public {
         uint256 old = delegationOf(subject, delegate);
         anyCall();
@@ -129,8 +129,8 @@ contract Lifetime is SymbolicTest {
         assert(registry.anchoredAt(root) == old);
     }
 
-    /// @notice What the other properties assume of the state stays true: no unused bit is set, nothing is revoked past the
-    /// block's time, no instant is more than 15 minutes ahead of it, no right is unknown.
+    /// @notice What the other properties assume of the state stays true: no unused bit is set, nothing is revoked past
+    /// the block's time, no instant is more than 15 minutes ahead of it, no right is unknown.
     function check_representation(address subject, bytes32 grantHash, address delegate) public {
         vm.assume(sound(recorded(subject, grantHash, delegate, 0)));
         anyCall();

@@ -7,8 +7,8 @@ import {Words} from "./Words.sol";
 
 /// @notice A subject can always withdraw, whatever is recorded.
 contract Liveness is Words {
-    /// @notice Revoking, revoking everything, suspending, closing and taking a delegate's rights away never fail for whom
-    /// sends them, whatever the state, and have their effect.
+    /// @notice Revoking, revoking everything, suspending, closing and taking a delegate's rights away never fail for
+    /// whom sends them, whatever the state, and have their effect.
     function check_withdrawingNeverFails(address subject, bytes32 grantHash, address delegate) public {
         _withdraw(subject, grantHash, delegate, 0);
     }
@@ -40,8 +40,8 @@ contract Liveness is Words {
         else assert(rightsOf(now_.delegation) == rights);
     }
 
-    /// @notice A withdrawal signed by the subject's own key, with code at her account or without, never fails, whoever sends
-    /// it and whenever, and has its effect; a suspension, unless a later word is recorded.
+    /// @notice A withdrawal signed by the subject's own key, with code at her account or without, never fails, whoever
+    /// sends it and whenever, and has its effect; a suspension, unless a later word is recorded.
     function check_signedWithdrawalsNeverFail(address subject, bytes32 grantHash) public {
         _signed(subject, grantHash, subject);
     }

@@ -65,7 +65,8 @@ contract Documents is Neighbour {
         svm.enableSymbolicStorage(address(_policies));
     }
 
-    /// @notice What an issuer said of a document stays: published, superseded and retracted are said once, by the issuer.
+    /// @notice What an issuer said of a document stays: published, superseded and retracted are said once, by the
+    /// issuer.
     function check_documentsAreSaidOnce(address issuer, bytes32 hash) public {
         IPolicyRegistry.Document memory old = _policies.documentOf(issuer, hash);
         address sender = send(address(_policies), svm.createCalldata("PolicyRegistry"));
@@ -126,8 +127,8 @@ contract Parties is Neighbour {
         svm.enableSymbolicStorage(address(_directory));
     }
 
-    /// @notice Nobody but the owner changes what the directory says of a party; ownership passes only from the owner to whom
-    /// the owner named.
+    /// @notice Nobody but the owner changes what the directory says of a party; ownership passes only from the owner to
+    /// whom the owner named.
     function check_onlyTheOwnerLists(address party, uint8 role) public {
         (address owner, address pending) = (_directory.owner(), _directory.pendingOwner());
         (bool had, bytes32 head) = (_directory.hasRole(party, role), _directory.head());

@@ -20,17 +20,17 @@ contract AnyWallet {
 }
 
 /// @notice A registry in an arbitrary state, at an arbitrary time, beside a wallet that answers anything.
-/// @dev What a property assumes is written in it. Besides: gas is never short, keccak256 has no collisions, and ecrecover
-/// is some function of its arguments. A call that fails changes nothing, which is the machine's promise, so only calls
-/// that succeed are looked at.
+/// @dev What a property assumes is written in it. Besides: gas is never short, keccak256 has no collisions, and
+/// ecrecover is some function of its arguments. A call that fails changes nothing, which is the machine's promise, so
+/// only calls that succeed are looked at.
 abstract contract SymbolicTest is IConsentRecords {
     uint64 internal constant DRIFT = 15 minutes;
 
     ConsentRegistry internal registry;
     AnyWallet internal wallet;
 
-    /// @dev All that is recorded of one subject, one grant and one delegate of hers, and one root: the words as stored, so
-    /// that nothing of them is out of sight, and comparing them is one step.
+    /// @dev All that is recorded of one subject, one grant and one delegate of hers, and one root: the words as stored,
+    /// so that nothing of them is out of sight, and comparing them is one step.
     struct Recorded {
         uint256 entry;
         uint256 subject;

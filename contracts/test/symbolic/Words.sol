@@ -6,8 +6,8 @@ import {svm} from "./Svm.sol";
 import {SymbolicTest} from "./SymbolicTest.sol";
 
 /// @notice Any call of any entry point of the registry, taken apart: who speaks, for whom, and what was signed.
-/// @dev `anyCall` covers the same calls and more, but does not know what is in them. Lists hold one hash here. Hashes are
-/// written out by hand, so that the properties do not ask the libraries they are about.
+/// @dev `anyCall` covers the same calls and more, but does not know what is in them. Lists hold one hash here. Hashes
+/// are written out by hand, so that the properties do not ask the libraries they are about.
 abstract contract Words is SymbolicTest {
     uint8 internal constant WITHDRAW = 1;
     uint8 internal constant GRANT = 2;
@@ -160,9 +160,10 @@ abstract contract Words is SymbolicTest {
         vm.assume(success);
     }
 
-    /// @notice The subject, or a delegate whom she lets do this now, said it: sent it, signed it, or its wallet agrees. What
-    /// widens, an account with code says through its code only.
-    /// @param given what was recorded of the signer as a delegate before the call; only of calls that succeed this is asked
+    /// @notice The subject, or a delegate whom she lets do this now, said it: sent it, signed it, or its wallet agrees.
+    /// What widens, an account with code says through its code only.
+    /// @param given what was recorded of the signer as a delegate before the call; only of calls that succeed this is
+    /// asked
     function spoken(Word memory w, uint256 given) internal view returns (bool) {
         if (w.right == 0) return false;
         bool delegated = both(rightsOf(given) & w.right != 0, block.timestamp < validUntil(given));
