@@ -36,7 +36,7 @@ help: ## Show what can be made
 	@$(BIN)/pip install --quiet --progress-bar on --require-hashes --only-binary :all: -r requirements-dev.txt
 	@touch $@
 
-node_modules/made: .venv/product package-lock.json package.json .npmrc
+node_modules/made: .venv/product package-lock.json package.json wallet/web/package.json .npmrc
 	@echo "Installing Node packages, as locked (half a minute)"
 	@npm ci --no-progress --loglevel error
 	@touch $@
