@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ledger.decisions import Decision, Denials, Evidence, Moment, Opening, Question, authenticate, decide
+from ledger.decisions import Decision, decide
 from ledger.deployment import Deployment
 from ledger.documents import Form, canonical, document_hash, parse_canonical
 from ledger.errors import BadSignature, InvalidInput, InvalidMessage, InvalidProof
+from ledger.evidence import Denials, Evidence, Moment, Opening, Question, authenticate
 from ledger.model import Address, Approval, Consent, Grant, Hash, Item, Record, address, hash32, integer
 from ledger.proofs import AccountProof, Header, SlotProof, read_nodes
 from ledger.slots import Proven, ProvenFacts, Slot, needed

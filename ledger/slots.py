@@ -6,10 +6,11 @@ The slot numbers are those of the compiler's storage layout; a test compares the
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ledger.decisions import MAX_SUCCESSORS, AuthenticRecord, Opening, Question
+from ledger.decisions import MAX_SUCCESSORS
 from ledger.documents import Form
 from ledger.errors import InvalidProof
 from ledger.events import WITH_HEAD
+from ledger.evidence import AuthenticRecord, Opening, Question
 from ledger.model import Address, Hash, to_hash
 from ledger.proofs import AccountProof, SlotProof, mapping_slot, slot_key, unpack
 from ledger.state import DelegationState, DocumentStatus, Entry, Facts, Party, SubjectState

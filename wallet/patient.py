@@ -10,9 +10,9 @@ from client.http import Client, part
 from client.log import verify_entries, watch
 from client.recipient import fetch
 from ledger import sealing, siwe
-from ledger.decisions import authenticate
 from ledger.documents import Form
 from ledger.errors import InvalidInput, InvalidMessage, NotAuthorised, WrongChain
+from ledger.evidence import authenticate
 from ledger.invitations import answer
 from ledger.model import Address, Consent, Grant, Hash, Item, Message, Record, Revocation, RevokeAll, address, hash32
 from ledger.sealing import Secret

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 
 from api.deps import Caller, Use
 from api.services import Services
-from ledger.decisions import Question
 from ledger.errors import InvalidInput, InvalidMessage
+from ledger.evidence import Question
 from ledger.model import Address, Hash, hash32
 from ledger.services.questions import Answer
 from ledger.tokens import make_token, read_token

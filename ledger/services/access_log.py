@@ -16,9 +16,10 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger.checkpoint import Checkpoint, sign_checkpoint, verifier_key
-from ledger.decisions import Decision, Question
+from ledger.decisions import Decision
 from ledger.deployment import Deployment
 from ledger.errors import InvalidInput, LedgerUnavailable, Untrusted
+from ledger.evidence import Question
 from ledger.merkle import leaf_hash
 from ledger.model import Address, Hash, keccak, to_hash
 from ledger.ports import Call, LogEntry, Sender, Store, Transaction

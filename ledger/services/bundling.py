@@ -6,10 +6,11 @@ from typing import Any
 
 from ledger import bundles
 from ledger.bundles import Contents, SignedConsent
-from ledger.decisions import Decision, Denials, Moment, Opening, Reason
+from ledger.decisions import Decision, Reason
 from ledger.deployment import Deployment
 from ledger.documents import Form
 from ledger.errors import InvalidInput, InvalidProof, LedgerUnavailable, NotFound, Refused, VolensError
+from ledger.evidence import Denials, Moment, Opening
 from ledger.model import Address
 from ledger.ports import Store
 from ledger.proofs import Header

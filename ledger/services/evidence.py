@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ledger.decisions import AuthenticRecord, Denials, Evidence, Opening, authenticate
 from ledger.documents import Form
+from ledger.evidence import AuthenticRecord, Denials, Evidence, Opening, authenticate
 from ledger.model import Address, Approval, Hash
 from ledger.ports import StoredRecord, Transaction
 from ledger.state import Facts

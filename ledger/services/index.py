@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ledger.decisions import Moment
 from ledger.deployment import Deployment
 from ledger.errors import InvalidInput, InvalidProof, LedgerUnavailable, StaleLedger, WrongChain
 from ledger.events import WITH_HEAD, Closed, LedgerEvent, Revoked, RevokedAll, Suspended
+from ledger.evidence import Moment
 from ledger.model import Hash
 from ledger.ports import Chain, Logged, Store, Transaction
 from ledger.proofs import Header

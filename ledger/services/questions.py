@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.bundles import decision_json, question_json
-from ledger.decisions import Decision, Denials, Moment, Question, Reason, decide, deny, party_to
+from ledger.decisions import Decision, Reason, decide, deny, party_to
 from ledger.deployment import Deployment
 from ledger.documents import canonical
 from ledger.errors import InvalidMessage, Unavailable, Untrusted
+from ledger.evidence import Denials, Moment, Question
 from ledger.model import ZERO_HASH, Address, Hash, code
 from ledger.ports import Store, Transaction
 from ledger.services import access_log

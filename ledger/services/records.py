@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.decisions import Reason, authenticate, standing
+from ledger.decisions import Reason, standing
 from ledger.deployment import Deployment
 from ledger.documents import Form, Terms
 from ledger.errors import BadSignature, Conflict, Expired, InvalidMessage, NotAuthorised, NotFound
+from ledger.evidence import authenticate
 from ledger.model import MAX_TITLE, Address, Approval, Grant, Hash, Item, Record, text
 from ledger.ports import Invitation, Offer, Store, StoredItem, StoredRecord, Transaction, Vault
 from ledger.services import access_log

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
-from ledger.decisions import Decision, Denials, Question, Reason, decide, party_to
+from ledger.decisions import Decision, Reason, decide, party_to
 from ledger.deployment import Deployment
 from ledger.errors import Conflict, Expired, InvalidProof, LedgerUnavailable, NotAuthorised, NotFound
+from ledger.evidence import Denials, Question
 from ledger.model import Hash, Item, ReleaseRequest
 from ledger.ports import Store, StoredItem, Vault
 from ledger.services import access_log

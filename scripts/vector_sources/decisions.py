@@ -6,20 +6,7 @@ Each case is the base with some of its parts exchanged (a shallow merge), so wha
 from typing import Any
 
 from ledger.bundles import question_from_json, question_json
-from ledger.decisions import (
-    Anchor,
-    AuthenticRecord,
-    Decision,
-    Denials,
-    Evidence,
-    Moment,
-    Opening,
-    Question,
-    Reason,
-    anchored,
-    authenticate,
-    decide,
-)
+from ledger.decisions import Decision, Reason, decide
 from ledger.documents import Form, document_hash
 from ledger.events import (
     Anchored,
@@ -33,6 +20,17 @@ from ledger.events import (
     Superseded,
     Suspended,
     SuspensionChanged,
+)
+from ledger.evidence import (
+    Anchor,
+    AuthenticRecord,
+    Denials,
+    Evidence,
+    Moment,
+    Opening,
+    Question,
+    anchored,
+    authenticate,
 )
 from ledger.merkle import CohortTree
 from ledger.model import ZERO_ADDRESS, ZERO_HASH, Address, Approval, Consent, Grant, Hash, Item, Record, to_hash

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, ClassVar, get_args
 
-from ledger.decisions import Denials, Evidence, Moment, Opening, Question, authenticate
 from ledger.documents import ChannelTerms, Form, channel_terms, document_hash, publication_form
 from ledger.events import CONTRACTS, Event, Granted, LedgerEvent, Published, Registered
+from ledger.evidence import Denials, Evidence, Moment, Opening, Question, authenticate
 from ledger.model import (
     ZERO_HASH,
     Address,

@@ -21,17 +21,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.adapters.logs import artifact
-from ledger.decisions import (
-    Denials,
-    Evidence,
-    Moment,
-    Opening,
-    Question,
-    Reason,
-    anchored,
-    decide,
-)
+from ledger.decisions import Reason, decide
 from ledger.events import Anchored
+from ledger.evidence import Denials, Evidence, Moment, Opening, Question, anchored
 from ledger.merkle import CohortTree
 from ledger.model import ZERO_ADDRESS, ZERO_HASH, Address, Approval, Consent, Grant, Hash, to_hash
 from ledger.slots import anchor_slot, document_slots, entry_slot, party_slot, subject_slot

@@ -10,18 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.decisions import (
-    Denials,
-    Moment,
-    Opening,
-    Question,
-    Reason,
-    anchored,
-    authenticate,
-    decide,
-    deny,
-    party_to,
-)
+from ledger.decisions import Reason, decide, deny, party_to
 from ledger.errors import BadSignature, InvalidMessage
 from ledger.events import (
     Closed,
@@ -33,6 +22,7 @@ from ledger.events import (
     Suspended,
     SuspensionChanged,
 )
+from ledger.evidence import Denials, Moment, Opening, Question, anchored, authenticate
 from ledger.model import ZERO_ADDRESS, ZERO_HASH, Approval, Consent, to_hash
 from ledger.state import LedgerState
 from ledger.typed_data import struct_hash

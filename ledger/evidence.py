@@ -1,0 +1,220 @@
+"""What a decision looks at: the question, the moment and the evidence, each part checked when it is made."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ledger.documents import Form
+from ledger.errors import BadSignature, InvalidMessage
+from ledger.model import Address, Approval, Consent, Grant, Hash, Item, Record
+from ledger.proofs import Header
+from ledger.state import Facts
+from ledger.typed_data import Domain, struct_hash, verify
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: may `recipient` use these items of this record for this purpose on this channel?
+
+    Attributes:
+        channel: a channel code, or "" for a use that has none (research).
+        items: names of items; empty, and no digests: the whole record.
+        digests: SHA-256 of the files at hand by name, so that an altered file is noticed.
+        facts: what the recipient declares about itself, for the DUO rules.
+    """
+
+    recipient: Address
+    record: Hash
+    purpose: str
+    channel: str = ""
+    items: tuple[str, ...] = ()
+    digests: Mapping[str, Hash] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The block a decision stands on, and the time on the wall.
+
+    Attributes:
+        number, hash, timestamp: of the block.
+        confirmed_at: what was granted later than this is not yet `confirmations` blocks deep.
+        wall: Unix seconds where the question is answered.
+        max_age: how many seconds the block may be behind the wall clock.
+    """
+
+    number: int
+    hash: Hash
+    timestamp: int
+    confirmed_at: int
+    wall: int
+    max_age: int
+
+    MAX_AHEAD = 15
+    """Seconds a block may be ahead of the wall clock before one of the two clocks must be wrong."""
+
+    @classmethod
+    def of(cls, headers: Sequence[Header], wall: int, max_age: int) -> "Moment":
+        """The moment of a chain of headers, newest first, the last of them `confirmations` deep.
+
+        What was granted at a second that a shallower block shares is not confirmed yet: a devnet gives several
+        blocks the same second.
+        """
+        head, shallower = headers[0], headers[:-1]
+        confirmed_at = min([headers[-1].timestamp, *(header.timestamp - 1 for header in shallower)])
+        return cls(head.number, head.hash, head.timestamp, confirmed_at, wall, max_age)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the two clocks agree well enough to answer at all."""
+        return -self.MAX_AHEAD <= self.wall - self.timestamp <= self.max_age
+
+    def within(self, start: int, end: int) -> bool:
+        """Whether ``start <= t < end`` on both clocks."""
+        return start <= min(self.timestamp, self.wall) and max(self.timestamp, self.wall) < end
+
+
+@dataclass(frozen=True)
+class AuthenticRecord:
+    """A record whose items hash to it and whose controller signed it. Only `authenticate` makes one.
+
+    Attributes:
+        items: the openings at hand, by name; of the others only the hash is known.
+    """
+
+    record: Record
+    hash: Hash
+    items: Mapping[str, Item]
+    signature: bytes
+
+
+def authenticate(record: Record, items: Iterable[Item], signature: bytes, domain: Domain) -> AuthenticRecord:
+    """Check that items belong to a record and that its controller signed it.
+
+    Args:
+        items: openings of some or all of the record's items.
+        signature: the controller's, over `record` in `domain`.
+
+    Raises:
+        InvalidMessage: an item that is not in the record, or two items of one name.
+        BadSignature: the controller did not sign this record.
+    """
+    by_name: dict[str, Item] = {}
+    for item in items:
+        if struct_hash(item) not in record.items:
+            raise InvalidMessage("items", "must all belong to the record")
+        if item.name in by_name:
+            raise InvalidMessage("items", "must all have different names")
+        by_name[item.name] = item
+    try:
+        verify(domain.digest(record), signature, record.controller)
+    except BadSignature:
+        raise BadSignature("The record is not signed by its controller.") from None
+    return AuthenticRecord(record, struct_hash(record), by_name, signature)
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A subject's signed consent, and where its grants are said to lie in an anchored cohort.
+
+    Attributes:
+        grants: what the consent names. Whoever anchors a root chooses its leaves: only these are hers.
+    """
+
+    subject: Address
+    grants: frozenset[Hash]
+    root: Hash
+    proof: tuple[Hash, ...]
+    deadline: int
+
+
+def anchored(consent: Consent, signature: bytes, root: Hash, proof: tuple[Hash, ...], domain: Domain) -> Anchor:
+    """Check the subject's signature on a consent that was anchored rather than recorded by itself.
+
+    Raises:
+        BadSignature: the subject did not sign it.
+    """
+    verify(domain.digest(consent), signature, consent.subject)
+    return Anchor(consent.subject, frozenset(map(struct_hash, consent.grants)), root, proof, consent.deadline)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A grant in full, with its hash, and the cohort proofs by which it may stand."""
+
+    grant: Grant
+    anchors: tuple[Anchor, ...] = ()
+    hash: Hash = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hash", struct_hash(self.grant))
+
+
+@dataclass(frozen=True)
+class Denials:
+    """The local deny list: withdrawals that were received or seen, mined or not, and that nothing clears.
+
+    Attributes:
+        revoked: (subject, grant hash) pairs.
+        revoked_before: subject → the latest RevokeAll.before.
+        suspended_at: subject → the latest Suspension.at with suspended true.
+        closed: subjects.
+    """
+
+    revoked: frozenset[tuple[Address, Hash]] = frozenset()
+    revoked_before: Mapping[Address, int] = field(default_factory=dict)
+    suspended_at: Mapping[Address, int] = field(default_factory=dict)
+    closed: frozenset[Address] = frozenset()
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[str, Address, str]]) -> "Denials":
+        """Read the deny list as it is stored and as it stands in bundles: (kind, subject, value)."""
+        revoked: set[tuple[Address, Hash]] = set()
+        before: dict[Address, int] = {}
+        suspended: dict[Address, int] = {}
+        closed: set[Address] = set()
+        for kind, subject, value in rows:
+            match kind:
+                case "revoked":
+                    revoked.add((subject, Hash(value)))
+                case "revoked_before":
+                    before[subject] = max(before.get(subject, 0), int(value))
+                case "suspended":
+                    suspended[subject] = max(suspended.get(subject, 0), int(value))
+                case "closed":
+                    closed.add(subject)
+                case _:
+                    raise ValueError(f"unknown denial {kind}")
+        return cls(frozenset(revoked), before, suspended, frozenset(closed))
+
+    def rows(self) -> list[tuple[str, Address, str]]:
+        """The list as `of` reads it, in one order."""
+        return sorted(
+            [
+                *(("revoked", subject, grant) for subject, grant in self.revoked),
+                *(("revoked_before", subject, str(at)) for subject, at in self.revoked_before.items()),
+                *(("suspended", subject, str(at)) for subject, at in self.suspended_at.items()),
+                *(("closed", subject, "") for subject in self.closed),
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything a decision needs, each part checked when it was made.
+
+    Attributes:
+        facts: what the chain says as of the moment's block.
+        record: the opening, or None where nobody knows it.
+        grants: openings of grants of this record.
+        forms: the forms those grants name, by hash.
+        approvals: the controller's, their signatures checked, for grants that name no recipient.
+        denials: the local deny list.
+    """
+
+    facts: Facts
+    record: AuthenticRecord | None = None
+    grants: tuple[Opening, ...] = ()
+    forms: Mapping[Hash, Form] = field(default_factory=dict)
+    approvals: tuple[Approval, ...] = ()
+    denials: Denials = field(default_factory=Denials)
