@@ -11,12 +11,12 @@ OURS = ("ledger", "api", "client", "wallet", "scripts")
 
 CORE = {
     "errors", "model", "typed_data", "summary", "vocabulary", "events", "state", "decisions", "proofs", "merkle",
-    "slots", "bundles", "deployment", "tokens", "invitations", "siwe", "documents", "sealing", "checkpoint",
+    "evidence", "slots", "bundles", "deployment", "tokens", "invitations", "siwe", "documents", "sealing", "checkpoint",
     "deidentify", "templates", "clear_signing",
 }  # fmt: skip
 SHELL = {"ports", "services", "adapters"}
 PURE = {
-    "decisions", "state", "events", "proofs", "merkle", "summary", "typed_data", "model", "slots", "bundles",
+    "decisions", "evidence", "state", "events", "proofs", "merkle", "summary", "typed_data", "model", "slots", "bundles",
     "deployment", "tokens", "invitations", "errors", "clear_signing",
 }  # fmt: skip
 """Modules that know no clock, no disk, no socket and no randomness."""
