@@ -11,7 +11,8 @@ OURS = ("ledger", "api", "client", "wallet", "scripts")
 
 CORE = {
     "errors", "model", "typed_data", "summary", "vocabulary", "events", "state", "decisions", "proofs", "merkle",
-    "evidence", "slots", "bundles", "deployment", "tokens", "invitations", "siwe", "documents", "sealing", "checkpoint",
+    "evidence", "slots", "bundles", "deployment", "tokens", "invitations", "siwe", "documents", "sealing",
+    "checkpoint",
     "deidentify", "templates", "clear_signing",
 }  # fmt: skip
 SHELL = {"ports", "services", "adapters"}
