@@ -17,8 +17,8 @@ CORE = {
 }  # fmt: skip
 SHELL = {"ports", "services", "adapters"}
 PURE = {
-    "decisions", "evidence", "state", "events", "proofs", "merkle", "summary", "typed_data", "model", "slots", "bundles",
-    "deployment", "tokens", "invitations", "errors", "clear_signing",
+    "decisions", "evidence", "state", "events", "proofs", "merkle", "summary", "typed_data", "model", "slots",
+    "bundles", "deployment", "tokens", "invitations", "errors", "clear_signing",
 }  # fmt: skip
 """Modules that know no clock, no disk, no socket and no randomness."""
 
