@@ -5,23 +5,25 @@ The only module in api/ that names adapters.
 
 import json
 import logging
-import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors
+from api.edge import Edge
+from api.limits import Limits
+from api.metrics import Metrics
+from api.readings import readings
 from api.routes import access, access_log, consents, documents, ledger, records, releases, sign_in
 from api.services import Services
-from api.settings import Settings, read_key
-from ledger.adapters.chain import Web3Chain, Web3Sender
+from api.settings import Settings, parse_key, read_key
+from ledger.adapters.chain import Web3Chain, Web3Sender, address_of
 from ledger.adapters.node import Node
 from ledger.adapters.store import SqlStore
 from ledger.adapters.vault import FileVault
@@ -41,9 +43,21 @@ from ledger.services.sign_in import SignIns
 
 _log = logging.getLogger(__name__)
 
-MAX_BODY = 2**20
-"""Bytes of the largest request, sealed items and records aside."""
-MAX_RECORD = 4 * 2**20
+
+DEVELOPMENT_CHAINS = (1337, 31337)
+DEVELOPMENT_ACCOUNTS = {
+    "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
+    "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+    "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC",
+    "0x90F79bf6EB2c4f870365E785982E1f101E93b906",
+    "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65",
+    "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc",
+    "0x976EA74026E726554dB657fA54763abd0C3a0aa9",
+    "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955",
+    "0x23618e81E3f5cdF7f54C3d65f7FBc0aBf5B21E8f",
+    "0xa0Ee7A142d267C1f36714E4a8F75612F20a79720",
+}
+"""The accounts of "test test test … junk", the phrase of Hardhat and anvil: everybody has their keys."""
 
 
 def wall_clock() -> int:
@@ -73,10 +87,17 @@ def build(settings: Settings) -> Services:
         VolensError: something is missing, unreachable or not what it should be; nothing was changed.
     """
     deployment = read_deployment(settings)
-    master = read_key(settings.master_key, "The custodian's master key")
+    if settings.master_key is not None:
+        master = parse_key(settings.master_key.get_secret_value(), "VOLENS_MASTER_KEY")
+    else:
+        master = read_key(settings.master_key_path, "The custodian's master key")
     relayer = read_key(settings.relayer_key, "The relayer's key")
     log_key = read_key(settings.log_key, "The access log's key")
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if deployment.chain_id not in DEVELOPMENT_CHAINS:
+        for key in (master, relayer, log_key):
+            if address_of(key.reveal()) in DEVELOPMENT_ACCOUNTS:
+                raise InvalidInput("A key is one that every development node prints. Make keys of your own.")
     node = Node(settings.rpc_url)
     chain, sender = Web3Chain(node, deployment), Web3Sender(node, deployment, relayer.reveal())
     store, vault = SqlStore(settings.database), FileVault(settings.state_dir / "vault")
@@ -97,6 +118,14 @@ def assemble(
     clock: Callable[[], int] = wall_clock,
 ) -> Services:
     """The use cases over given implementations of the ports."""
+    limits = Limits(
+        per_address=settings.rate_per_address,
+        per_party=settings.rate_per_party,
+        signatures=settings.rate_signatures,
+        withdrawals=settings.rate_withdrawals,
+        heavy=settings.heavy_at_once,
+        proxies=settings.trusted_proxies,
+    )
     custodian = Custodian(master, deployment.domain)
     index = Index(chain, store, deployment, settings.confirmations, settings.reorganisation_limit)
     shared: dict[str, Any] = {"index": index, "store": store, "deployment": deployment, "clock": clock}
@@ -114,6 +143,8 @@ def assemble(
         records=Records(**shared, vault=vault, custodian=custodian),
         bundling=Bundling(index, store, deployment),
         sign_ins=SignIns(store, deployment, clock, settings.url),
+        limits=limits,
+        metrics=Metrics(),
         log=AccessLog(
             **shared,
             sender=sender,
@@ -154,36 +185,10 @@ class Worker:
                     _log.exception("%s failed", step.__qualname__)
 
 
-class Limited:
-    """Refuses bodies that are larger than any honest one, before they are read into memory.
-
-    Sealed bytes stream, and AuthZEN's endpoints have their own limit, since they answer 400.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
-        if scope["type"] != "http" or scope["method"] == "PUT" or scope["path"].startswith("/access/"):
-            await self._app(scope, receive, send)
-            return
-        left = MAX_RECORD if scope["path"] == "/v1/records" else MAX_BODY
-
-        async def counted() -> Message:
-            nonlocal left
-            message = await receive()
-            left -= len(message.get("body", b""))
-            if left < 0:
-                raise HTTPException(413, "The request is too large.")
-            return message
-
-        await self._app(scope, counted, send)
-
-
 def create_app(services: Services) -> FastAPI:
     """The HTTP application over a set of use cases."""
     worker = Worker(services)
+    services.metrics.read_from(lambda: readings(services))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -202,20 +207,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
 
-    app.add_middleware(Limited)
-
-    @app.middleware("http")
-    async def request_id(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        given = request.headers.get("x-request-id", "")
-        request.state.request_id = given if given.isascii() and 0 < len(given) <= 64 else secrets.token_hex(8)
-        try:
-            response = await call_next(request)
-        except Exception as error:  # noqa: BLE001 (whatever it is, the caller gets an answer and the log no content)
-            response = errors.unexpected(request, error)
-        response.headers["X-Request-ID"] = request.state.request_id
-        response.headers.setdefault("Cache-Control", "no-store")
-        return response
-
+    app.add_middleware(Edge, limits=services.limits, metrics=services.metrics)
     errors.install(app)
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
     for module in (ledger, sign_in, documents, records, consents, access, releases, access_log):

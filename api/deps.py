@@ -24,10 +24,13 @@ def signed_in(
 
     Raises:
         NotAuthorised: no token, or one that is unknown or expired (401).
+        TooManyRequests: this party asks too often (429).
     """
     if bearer is None or not bearer.credentials:
         raise NotAuthorised("Sign in first and send the token as a bearer token.", "not_signed_in")
-    return use.sign_ins.who(bearer.credentials)
+    caller = use.sign_ins.who(bearer.credentials)
+    use.limits.party(caller)
+    return caller
 
 
 def maybe_signed_in(

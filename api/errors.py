@@ -1,6 +1,7 @@
 """One table from our errors to HTTP, and one handler that applies it: RFC 9457 everywhere but under /access."""
 
 import logging
+import math
 import traceback
 from http import HTTPStatus
 from typing import Any
@@ -23,6 +24,7 @@ STATUS: tuple[tuple[type[errors.VolensError], int], ...] = (
     (errors.Conflict, 409),
     (errors.Expired, 410),
     (errors.Refused, 403),
+    (errors.TooManyRequests, 429),
     (errors.Unavailable, 503),
     (errors.Untrusted, 503),
 )
@@ -68,6 +70,7 @@ def failures(path: str) -> dict[str, Any]:
         404: ("No such object, or not yours.", "not_found"),
         409: ("It contradicts what is stored.", "conflict"),
         410: ("Too late.", "expired"),
+        429: ("Too many requests; Retry-After says when there is room.", "too_many_requests"),
         503: ("The ledger cannot be reached or trusted right now; try again.", "unavailable"),
     }
     found: dict[str, Any] = {}
@@ -83,14 +86,7 @@ def failures(path: str) -> dict[str, Any]:
 def install(app: FastAPI) -> None:
     """Make the app answer every failure in the house style."""
 
-    @app.exception_handler(errors.VolensError)
-    def _ours(request: Request, error: errors.VolensError) -> Response:
-        more: dict[str, Any] = {}
-        if isinstance(error, errors.InvalidMessage):
-            more["errors"] = [{"field": error.field, "problem": error.problem}]
-        if isinstance(error, errors.NotAuthorised):
-            more["reason"] = error.reason
-        return problem(request, status_of(error), error.code, str(error), **more)
+    app.exception_handler(errors.VolensError)(ours)
 
     @app.exception_handler(RequestValidationError)
     def _form(request: Request, error: RequestValidationError) -> Response:
@@ -105,6 +101,19 @@ def install(app: FastAPI) -> None:
         answer = problem(request, status, code, str(error.detail))
         answer.headers.update(error.headers or {})  # Allow, for a wrong method
         return answer
+
+
+def ours(request: Request, error: errors.VolensError) -> Response:
+    """The answer to an error raised on purpose."""
+    more: dict[str, Any] = {}
+    if isinstance(error, errors.InvalidMessage):
+        more["errors"] = [{"field": error.field, "problem": error.problem}]
+    if isinstance(error, errors.NotAuthorised):
+        more["reason"] = error.reason
+    answer = problem(request, status_of(error), error.code, str(error), **more)
+    if isinstance(error, errors.TooManyRequests):
+        answer.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    return answer
 
 
 def unexpected(request: Request, error: Exception) -> Response:

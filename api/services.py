@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from anyio import CapacityLimiter
 
+from api.limits import Limits
+from api.metrics import Metrics
 from api.settings import Settings
 from ledger.deployment import Deployment
 from ledger.ports import Store, Vault
@@ -40,4 +42,6 @@ class Services:
     bundling: Bundling
     sign_ins: SignIns
     log: AccessLog
+    limits: Limits
+    metrics: Metrics
     withdrawals: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(WITHDRAWALS))

@@ -1,14 +1,23 @@
 """Everything that can be configured, in one place. Each setting is an environment variable ``VOLENS_<NAME>``."""
 
+import difflib
+import os
+from collections.abc import Iterable
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.limits import networks
 from ledger.errors import InvalidInput
 from ledger.sealing import Secret
+
+COMMAND_VARIABLES = {"VOLENS_URL", "VOLENS_PASSPHRASE_FILE", "VOLENS_KEY", "VOLENS_WALLET"}
+"""What the commands read beside the settings; docs/settings.md says which."""
+TEST_VARIABLES = ("VOLENS_TEST_", "VOLENS_BENCH_")
 
 
 class Settings(BaseSettings):
@@ -21,6 +30,7 @@ class Settings(BaseSettings):
     rpc_url: str = Field("http://127.0.0.1:8545", description="JSON-RPC endpoint of an Ethereum node.")
     deployment_file: Path | None = Field(None, description="Deployment facts; default: deployment.json in state_dir.")
     master_key_file: Path | None = Field(None, description="The custodian's 32-byte master key in hexadecimal.")
+    master_key: SecretStr | None = Field(None, description="The same key itself, where there can be no file.")
     relayer_key_file: Path | None = Field(None, description="Private key of the account that pays for relaying.")
     log_key_file: Path | None = Field(None, description="The Ed25519 key that signs the access log's checkpoints.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
@@ -31,6 +41,17 @@ class Settings(BaseSettings):
     reorganisation_limit: int = Field(256, ge=1, le=100_000, description="Blocks that may be replaced unattended.")
     relay_interval: float = Field(0.5, gt=0, le=60, description="Seconds between two looks at the outbox.")
     anchor_interval: float = Field(30, gt=0, le=3600, description="Seconds between two anchors of the access log.")
+    shutdown_deadline: int = Field(10, ge=1, le=600, description="Seconds that requests have left when it stops.")
+    rate_per_address: float = Field(200, ge=0, description="Requests a second from one address; 0: no limit.")
+    rate_per_party: float = Field(200, ge=0, description="Requests a second of one signed-in party; 0: no limit.")
+    rate_signatures: float = Field(20, ge=0, description="Signed messages a second from one address; 0: no limit.")
+    rate_withdrawals: float = Field(50, ge=0, description="Withdrawals a second from one address; 0: no limit.")
+    heavy_at_once: int = Field(16, ge=0, description="Releases, uploads and bundles worked on at once; 0: no limit.")
+    trusted_proxies: str = Field("", description="Networks of proxies whose X-Forwarded-For is believed.")
+    log_format: Literal["json", "text"] = Field("json", description="How log lines are written: json or text.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="What is logged: debug, info, warning or error."
+    )
 
     @field_validator("public_url")
     @classmethod
@@ -40,10 +61,37 @@ class Settings(BaseSettings):
             raise ValueError("must be a URL such as https://consent.example")
         return value.rstrip("/")
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, value: str) -> str:
+        try:
+            networks(value)
+        except InvalidInput as error:
+            raise ValueError(str(error).rstrip(".")) from None
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        """Refuse to start with half of what is needed."""
+        if self.master_key is not None and self.master_key_file is not None:
+            raise InvalidInput("Set VOLENS_MASTER_KEY_FILE or VOLENS_MASTER_KEY, not both. A file is better.")
+        if not self.public_url and not is_local(self.host):
+            raise InvalidInput(
+                f"The service is to listen on {self.host}, so others reach it, but under which URL? "
+                "Set VOLENS_PUBLIC_URL to it: sign-in messages must name it."
+            )
+        parts = urlsplit(self.public_url)
+        if parts.scheme == "http" and not is_local(parts.hostname or ""):
+            raise InvalidInput(
+                "VOLENS_PUBLIC_URL must begin with https://: tokens and keys must not cross a network in the open."
+            )
+        return self
+
     @property
     def url(self) -> str:
         """The URL under which clients reach the service."""
-        return self.public_url or f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
 
     @property
     def database(self) -> str:
@@ -56,7 +104,7 @@ class Settings(BaseSettings):
         return self.deployment_file or self.state_dir / "deployment.json"
 
     @property
-    def master_key(self) -> Path:
+    def master_key_path(self) -> Path:
         """The file of the custodian's master key."""
         return self.master_key_file or self.state_dir / "keys" / "custodian.key"
 
@@ -71,12 +119,35 @@ class Settings(BaseSettings):
         return self.log_key_file or self.state_dir / "keys" / "log.key"
 
 
+def is_local(host: str) -> bool:
+    """Whether a host name or address never leaves this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuse variables that nobody reads: a misspelt setting must not silently be a default.
+
+    Raises:
+        InvalidInput: names the variable, and the one that may have been meant.
+    """
+    known = {f"VOLENS_{name.upper()}" for name in Settings.model_fields} | COMMAND_VARIABLES
+    for name in sorted(names):
+        if name.startswith("VOLENS_") and name not in known and not name.startswith(TEST_VARIABLES):
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f" Did you mean {near[0]}?" if near else " docs/settings.md lists them."
+            raise InvalidInput(f"{name} is set, but there is no such setting.{hint}")
+
+
 def read_settings(**given: Any) -> Settings:
     """Settings from given values and the environment.
 
     Raises:
-        InvalidInput: a value is not acceptable; names the variable, never the value.
+        InvalidInput: a value is not acceptable, or a variable is none of ours; names it, never its value.
     """
+    check_names(os.environ)
     try:
         return Settings(**given)
     except ValidationError as error:
@@ -94,11 +165,26 @@ def read_key(path: Path, what: str) -> Secret[bytes]:
     try:
         if path.stat().st_mode & 0o077:
             raise InvalidInput(f"{what} ({path}) can be read by others. Run: chmod 600 {path}")
-        key = bytes.fromhex(path.read_text().strip().removeprefix("0x"))
+        text = path.read_text()
     except FileNotFoundError:
         raise InvalidInput(f"{what} is missing: {path}. `volens up` makes one for a local ledger.") from None
     except (OSError, ValueError):
         raise InvalidInput(f"{what} ({path}) cannot be read as a key in hexadecimal.") from None
+    return parse_key(text, f"{what} ({path})")
+
+
+def parse_key(text: str, what: str) -> Secret[bytes]:
+    """A 32-byte key in hexadecimal.
+
+    Raises:
+        InvalidInput: it is something else, or one byte over and over, which no generator makes.
+    """
+    try:
+        key = bytes.fromhex(text.strip().removeprefix("0x"))
+    except ValueError:
+        raise InvalidInput(f"{what} cannot be read as a key in hexadecimal.") from None
     if len(key) != 32:
-        raise InvalidInput(f"{what} ({path}) must be 32 bytes in hexadecimal.")
+        raise InvalidInput(f"{what} must be 32 bytes in hexadecimal.")
+    if len(set(key)) == 1:
+        raise InvalidInput(f"{what} is no random key. Make one with: openssl rand -hex 32")
     return Secret(key)

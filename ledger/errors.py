@@ -13,7 +13,8 @@
     │   └── Expired             too late: a deadline, a token or an invitation has passed
     ├── Unavailable         nobody's fault: try again
     │   ├── LedgerUnavailable   the chain cannot be reached or contradicts itself
-    │   └── StaleLedger         the newest block is too old to answer from
+    │   ├── StaleLedger         the newest block is too old to answer from
+    │   └── TooManyRequests     more than one address or party may ask for
     └── Untrusted           the world is not the one we were set up for: an operator must act
         ├── WrongChain          another chain, genesis or contract code
         └── InvalidProof        a proof, bundle or log that does not hold
@@ -107,6 +108,16 @@ class LedgerUnavailable(Unavailable):
 
 class StaleLedger(Unavailable):
     code = "stale_ledger"
+
+
+class TooManyRequests(Unavailable):
+    """More was asked for than one may. `retry_after` is in how many seconds there will be room."""
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str, retry_after: float = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Untrusted(VolensError):

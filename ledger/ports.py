@@ -266,6 +266,10 @@ class Transaction(Protocol):
         """Relays that are neither final nor failed, withdrawals first, then oldest first."""
         ...
 
+    def relay_counts(self) -> dict[str, tuple[int, int]]:
+        """By status, how many relays there are, and when the oldest of them was received (Unix seconds)."""
+        ...
+
     def reopen_relays_above(self, number: int) -> None:
         """Open again what was recorded in blocks that are gone."""
         ...

@@ -1,6 +1,6 @@
 """The `volens` command."""
 
-import logging
+import os
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -64,14 +64,16 @@ def up(
     node_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the devnet; 0 for any.")] = 8545,
 ) -> None:
     """Run the ledger until Ctrl-C: a devnet, the contracts and the service."""
+    from api.logs import set_up
+    from api.settings import read_settings
     from scripts.devnet import Kind
     from scripts.stack import Stack, operator_key
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's word counts like Ctrl-C
     kind: Kind = "hardhat" if _one_of(chain, "anvil", "hardhat") == "hardhat" else "anvil"
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for noisy in ("httpx", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    os.umask(0o077)  # whatever is written from here on is nobody else's
+    settings = read_settings(state_dir=state, host=host, port=port)
+    set_up(settings.log_format, settings.log_level)
     with Stack.start(
         state, chain=kind, rpc_url=rpc_url, host=host, port=port, node_port=node_port, progress=out.print
     ) as stack:

@@ -91,7 +91,12 @@ class Stack:
         self.url, self.rpc_url, self.deployment = settings.url, settings.rpc_url, services.deployment
         self._bound, self._held = bound, held
         config = uvicorn.Config(
-            create_app(services), log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=5
+            create_app(services),
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            proxy_headers=False,  # whose X-Forwarded-For is believed, api/limits.py says
+            timeout_graceful_shutdown=settings.shutdown_deadline,
         )
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None
@@ -169,7 +174,7 @@ class Stack:
         """Stop the service, then the devnet, which saves its chain."""
         if self._thread is not None:
             self._server.should_exit = True
-            self._thread.join(timeout=15)
+            self._thread.join(timeout=self.settings.shutdown_deadline + 15)
         self._bound.close()
         if self.devnet is not None:
             self.devnet.stop()
@@ -196,7 +201,8 @@ def _prepare(settings: Settings, devnet: Devnet | None, progress: Progress) -> D
         check_chain(settings.rpc_url, known)
     operator = SigningKey.from_secret(make_key(operator_key(settings.state_dir)))
     relayer = SigningKey.from_secret(make_key(settings.relayer_key))
-    make_key(settings.master_key)
+    if settings.master_key is None:
+        make_key(settings.master_key_path)
     make_key(settings.log_key)
     if devnet is not None:
         for account in (operator.address, relayer.address):

@@ -4,7 +4,7 @@ import hashlib
 import threading
 import warnings
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import pytest
@@ -38,6 +38,8 @@ URL = "https://consent.example"
 TITLE = "An example case"
 CONFIRMATIONS = 2
 MAX_AGE = 36
+RATES = ("rate_per_address", "rate_per_party", "rate_signatures", "rate_withdrawals", "heavy_at_once")
+"""No limits, unless a test is about them."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -98,6 +100,7 @@ class Forge:
     stage: str = "consented"  # or: listed, registered
     stewards: tuple[str, ...] = ()
     confirmations: int = CONFIRMATIONS
+    limits: dict[str, Any] = field(default_factory=lambda: dict.fromkeys(RATES, 0))
 
     _originals: ClassVar[dict[Any, "Forge"]] = {}
 
@@ -141,7 +144,7 @@ class Forge:
 
     def restart(self, store: Store | None = None, **changes: Any) -> Services:
         """Services as a new process would make them, on the same (or another) store."""
-        settings = Settings(public_url=URL, confirmations=self.confirmations, max_head_age=MAX_AGE)
+        settings = Settings(public_url=URL, confirmations=self.confirmations, max_head_age=MAX_AGE, **self.limits)
         master = Secret(phrase("custodian"))
         parts: dict[str, Any] = {
             "chain": self.chain,

@@ -109,8 +109,9 @@ def _facts(declared: dict[str, Any]) -> dict[str, Any]:
 
 
 def shape(answer: Answer, use: Services) -> dict[str, Any]:
-    """An answer in AuthZEN's form."""
+    """An answer in AuthZEN's form; it is counted."""
     decision, moment = answer.decision, answer.decision.moment
+    use.metrics.decided(decision.reason)
     context: dict[str, Any] = {
         "reason": str(decision.reason),
         "reason_user": {"en": REASON_USER[str(decision.reason)]},

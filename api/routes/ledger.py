@@ -3,12 +3,14 @@
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 
 from api.deps import Use
+from api.errors import problem
+from api.metrics import CONTENT_TYPE
 from api.schemas import PartyView
 from ledger.clear_signing import descriptor
-from ledger.errors import NotFound
+from ledger.errors import NotFound, Unavailable, Untrusted
 from ledger.model import address
 from ledger.services.index import require_fresh
 from ledger.services.relay import party_names
@@ -27,13 +29,36 @@ def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz")
-def readyz(use: Use) -> dict[str, Any]:
-    """The chain is reachable, pinned and fresh; how far behind the wall clock its newest block is."""
-    with use.index.at_head() as snapshot:
-        moment = snapshot.moment(use.clock(), use.settings.max_head_age)
-    require_fresh(moment)
-    return {"status": "ready", "block": moment.number, "lag": max(moment.wall - moment.timestamp, 0)}
+@router.get("/readyz", response_model=None)
+def readyz(request: Request, use: Use) -> dict[str, Any] | Response:
+    """Whether questions are answered and keys released now, and if not, why; how far the newest block is behind.
+
+    `gate` is ``open``; ``waiting`` for a node that does not answer, lags or contradicts itself, which passes by
+    itself; or ``closed`` until an operator acts. Withdrawals are taken in all three.
+    """
+    try:
+        with use.index.at_head() as snapshot:
+            moment = snapshot.moment(use.clock(), use.settings.max_head_age)
+        require_fresh(moment)
+    except (Unavailable, Untrusted) as error:
+        last = use.index.last
+        return problem(
+            request,
+            503,
+            error.code,
+            str(error),
+            gate="closed" if isinstance(error, Untrusted) else "waiting",
+            block=last.head.number if last else None,
+            lag=max(use.clock() - last.head.timestamp, 0) if last else None,
+        )
+    lag = max(moment.wall - moment.timestamp, 0)
+    return {"status": "ready", "gate": "open", "block": moment.number, "lag": lag}
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+def metrics(use: Use) -> Response:
+    """What Prometheus reads: counts and durations, without addresses, hashes or persons."""
+    return Response(use.metrics.text(), media_type=CONTENT_TYPE)
 
 
 @router.get("/v1/ledger")

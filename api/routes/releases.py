@@ -15,6 +15,7 @@ def release(body: Signed, use: Use, after: BackgroundTasks) -> ReleaseView:
     """Hand over the keys of items, wrapped to the key in the request, if the gate lets them through."""
     request = ReleaseRequest.from_json(body.message)
     released = use.gate.release(request, parse_signature(body.signature))
+    use.metrics.releases.inc()
     after.add_task(use.gate.delivered, released, request)
     return ReleaseView(
         id=released.id,

@@ -175,6 +175,11 @@ class Web3Sender:
         return Receipt(_number(answer["blockNumber"]), hash32(answer["blockHash"]), answer["status"] == "0x1")
 
 
+def address_of(secret: bytes) -> Address:
+    """The account of a private key of 32 bytes."""
+    return Address(Account.from_key(secret).address)
+
+
 def _number(value: Any) -> int:
     if not isinstance(value, str):
         raise LedgerUnavailable("The Ethereum node answered with something that is not a number.")

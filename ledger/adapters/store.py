@@ -386,6 +386,12 @@ class SqlTransaction:
         )
         return [_relay(row) for row in self._db.execute(query).mappings()]
 
+    def relay_counts(self) -> dict[str, tuple[int, int]]:
+        """How many relays have which status, and when the oldest of them was received."""
+        columns = (t.relays.c.status, func.count(), func.min(t.relays.c.received_at))
+        rows = self._db.execute(select(*columns).group_by(t.relays.c.status))
+        return {status: (count, oldest) for status, count, oldest in rows}
+
     def reopen_relays_above(self, number: int) -> None:
         """Open again what was recorded in blocks that are gone; it is sent again."""
         lost = update(t.relays).where(t.relays.c.block_number > number)

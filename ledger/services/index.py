@@ -159,6 +159,11 @@ class Index:
         """The newest verified block so far, without asking the node. Good enough to deny from, never to permit."""
         return self._last
 
+    @property
+    def closed(self) -> bool:
+        """Whether the gate is closed until an operator acts."""
+        return self._closed is not None
+
     def require(self, number: int, block: Hash) -> None:
         """Make sure that answers are at least as fresh as a block somebody has seen.
 

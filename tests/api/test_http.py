@@ -46,7 +46,7 @@ def signed(forge, message, by):
 
 
 PUBLIC = {
-    ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/v1/ledger"), ("GET", "/v1/parties"),
+    ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/v1/ledger"), ("GET", "/v1/parties"),
     ("GET", "/v1/parties/{party}"), ("POST", "/v1/auth/nonce"), ("POST", "/v1/auth/verify"),
     ("GET", "/v1/log"), ("GET", "/v1/log/checkpoint"), ("GET", "/v1/log/proof"), ("GET", "/v1/log/leaves"),
     ("GET", "/v1/clear-signing"), ("POST", "/v1/documents"), ("GET", "/v1/documents/{document}"),
@@ -211,7 +211,7 @@ def test_a_wallet_reads_how_to_show_what_a_patient_signs(web):
 
 def test_readiness_follows_the_chain_and_liveness_does_not(web):
     chain = web.forge.chain
-    assert web.get("/readyz").json() == {"status": "ready", "block": chain.head().number, "lag": 0}
+    assert web.get("/readyz").json() == {"status": "ready", "gate": "open", "block": chain.head().number, "lag": 0}
     chain.now += 20
     assert web.get("/readyz").json()["lag"] == 20
     chain.now += 20

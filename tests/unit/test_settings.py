@@ -1,0 +1,87 @@
+"""The service does not start half configured, and says which setting is wrong, never what is in it."""
+
+import pytest
+
+from api.settings import COMMAND_VARIABLES, Settings, check_names, parse_key, read_key, read_settings
+from ledger.errors import InvalidInput
+
+KEY = "11" * 31 + "12"
+
+
+def refusal(**given):
+    with pytest.raises(InvalidInput) as caught:
+        read_settings(**given)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"public_url": "http://consent.example"}, "https://"),
+        ({"host": "0.0.0.0"}, "VOLENS_PUBLIC_URL"),
+        ({"host": "192.0.2.7"}, "VOLENS_PUBLIC_URL"),
+        ({"master_key": KEY, "master_key_file": "custodian.key"}, "not both"),
+        ({"trusted_proxies": "all"}, "VOLENS_TRUSTED_PROXIES"),
+        ({"log_format": "xml"}, "VOLENS_LOG_FORMAT"),
+        ({"rate_withdrawals": -1}, "VOLENS_RATE_WITHDRAWALS"),
+        ({"shutdown_deadline": 0}, "VOLENS_SHUTDOWN_DEADLINE"),
+    ],
+)
+def test_half_a_configuration_is_refused(given, said):
+    assert said in refusal(**given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"host": "::1"},
+        {"host": "localhost", "public_url": "http://localhost:8380"},
+        {"host": "0.0.0.0", "public_url": "https://consent.example"},
+        {"public_url": "http://127.0.0.1:9"},
+    ],
+)
+def test_whole_ones_are_taken(given):
+    assert read_settings(**given).url.startswith("http")
+
+
+def test_a_misspelt_variable_is_refused_and_the_right_one_named(monkeypatch):
+    monkeypatch.setenv("VOLENS_MASTER_KEY_FLIE", "x")
+    assert "VOLENS_MASTER_KEY_FILE" in refusal()
+
+
+def test_the_value_of_a_wrong_setting_is_not_repeated(monkeypatch):
+    monkeypatch.setenv("VOLENS_PORT", "hunter2")
+    said = refusal()
+    assert "VOLENS_PORT" in said
+    assert "hunter2" not in said
+
+
+def test_what_commands_and_tests_read_is_no_mistake():
+    check_names([*COMMAND_VARIABLES, "VOLENS_TEST_PROFILE", "VOLENS_BENCH_SIZE", "HOME"])
+    check_names(f"VOLENS_{name.upper()}" for name in Settings.model_fields)
+
+
+def test_the_master_key_does_not_show_itself(monkeypatch):
+    monkeypatch.setenv("VOLENS_MASTER_KEY", KEY)
+    settings = read_settings()
+    assert KEY not in repr(settings) + str(settings.model_dump())
+    assert settings.master_key.get_secret_value() == KEY
+
+
+@pytest.mark.parametrize("text", ["", "11" * 31, "zz" * 32, "11" * 32, "00" * 32])
+def test_what_is_no_key_is_refused(text):
+    with pytest.raises(InvalidInput, match="The key") as caught:
+        parse_key(text, "The key")
+    assert not text or text not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
+def test_a_key_that_others_may_read_is_refused(tmp_path, mode):
+    path = tmp_path / "custodian.key"
+    path.write_text(KEY)
+    path.chmod(mode)
+    with pytest.raises(InvalidInput, match="chmod 600"):
+        read_key(path, "The key")
+    path.chmod(0o600)
+    assert read_key(path, "The key").reveal() == bytes.fromhex(KEY)
