@@ -62,9 +62,21 @@ class Text(logging.Formatter):
         return " ".join([*head, more]).rstrip()
 
 
+class _ToStandardError(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is at the time, not what it was when logging was set up."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        pass
+
+
 def set_up(form: Format, level: str, stream: TextIO | None = None) -> None:
     """Log everything in this process to standard error, or to a stream, in one form."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = logging.StreamHandler(stream) if stream else _ToStandardError()
     handler.setFormatter(JsonLines() if form == "json" else Text())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -2,6 +2,8 @@
 
 import contextvars
 import json
+import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +50,15 @@ def run(*arguments, env=None, stdin=None):
     """Run `volens` in this process."""
     given = [str(argument) for argument in arguments]
     # Each run starts with its own context, as a process would.
-    result = contextvars.copy_context().run(CliRunner().invoke, app, given, env=env, input=stdin)
+    root, mask = logging.getLogger(), os.umask(0o022)
+    os.umask(mask)
+    handlers, level = root.handlers[:], root.level
+    try:
+        result = contextvars.copy_context().run(CliRunner().invoke, app, given, env=env, input=stdin)
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        os.umask(mask)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise AssertionError(f"volens {' '.join(given)} ended in a traceback") from result.exception
     assert "Traceback" not in result.stdout + result.stderr
