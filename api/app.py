@@ -7,7 +7,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -22,18 +22,20 @@ from api.metrics import Metrics
 from api.readings import readings
 from api.routes import access, access_log, consents, documents, ledger, records, releases, sign_in
 from api.services import Services
-from api.settings import Settings, parse_key, read_key
+from api.settings import Settings, master_keys, read_key
 from ledger.adapters.chain import Web3Chain, Web3Sender, address_of
+from ledger.adapters.keys import SqlKeys
 from ledger.adapters.node import Node
 from ledger.adapters.store import SqlStore
 from ledger.adapters.vault import FileVault
 from ledger.deployment import Deployment
-from ledger.errors import InvalidInput, VolensError
-from ledger.ports import Chain, Sender, Store, Vault
+from ledger.errors import Conflict, InvalidInput, Unavailable, VolensError
+from ledger.ports import Chain, Keys, Sender, Store, Vault
 from ledger.sealing import Secret
 from ledger.services.access_log import AccessLog
 from ledger.services.bundling import Bundling
 from ledger.services.custody import Custodian
+from ledger.services.erasure import Erasure
 from ledger.services.index import Index
 from ledger.services.questions import Questions
 from ledger.services.records import Records
@@ -87,23 +89,35 @@ def build(settings: Settings) -> Services:
         VolensError: something is missing, unreachable or not what it should be; nothing was changed.
     """
     deployment = read_deployment(settings)
-    if settings.master_key is not None:
-        master = parse_key(settings.master_key.get_secret_value(), "VOLENS_MASTER_KEY")
-    else:
-        master = read_key(settings.master_key_path, "The custodian's master key")
+    masters = master_keys(settings)
     relayer = read_key(settings.relayer_key, "The relayer's key")
     log_key = read_key(settings.log_key, "The access log's key")
-    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     if deployment.chain_id not in DEVELOPMENT_CHAINS:
-        for key in (master, relayer, log_key):
+        for key in (*masters, relayer, log_key):
             if address_of(key.reveal()) in DEVELOPMENT_ACCOUNTS:
                 raise InvalidInput("A key is one that every development node prints. Make keys of your own.")
     node = Node(settings.rpc_url)
     chain, sender = Web3Chain(node, deployment), Web3Sender(node, deployment, relayer.reveal())
-    store, vault = SqlStore(settings.database), FileVault(settings.state_dir / "vault")
-    services = assemble(settings, deployment, chain, sender, store, vault, master, log_key)
+    store, vault, keys = open_stores(settings)
+    services = assemble(settings, deployment, chain, sender, store, vault, keys, lambda: master_keys(settings), log_key)
     services.index.check_chain()
+    try:
+        services.erasure.resume()
+    except (Conflict, Unavailable) as error:
+        _log.warning("an erasure waits for the next start: %s", error)
     return services
+
+
+def open_stores(settings: Settings) -> tuple[Store, Vault, Keys]:
+    """The database, the sealed bytes and the record keys that the settings name.
+
+    Raises:
+        Unavailable: one of them cannot be opened.
+    """
+    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not settings.key_store_url:
+        (settings.state_dir / "keys").mkdir(exist_ok=True, mode=0o700)
+    return SqlStore(settings.database), FileVault(settings.state_dir / "vault"), SqlKeys(settings.key_store)
 
 
 def assemble(
@@ -113,7 +127,8 @@ def assemble(
     sender: Sender,
     store: Store,
     vault: Vault,
-    master: Secret[bytes],
+    keys: Keys,
+    masters: Callable[[], Sequence[Secret[bytes]]],
     log_key: Secret[bytes],
     clock: Callable[[], int] = wall_clock,
 ) -> Services:
@@ -126,7 +141,7 @@ def assemble(
         heavy=settings.heavy_at_once,
         proxies=settings.trusted_proxies,
     )
-    custodian = Custodian(master, deployment.domain)
+    custodian = Custodian(masters, keys, deployment.domain)
     index = Index(chain, store, deployment, settings.confirmations, settings.reorganisation_limit)
     shared: dict[str, Any] = {"index": index, "store": store, "deployment": deployment, "clock": clock}
     return Services(
@@ -143,6 +158,8 @@ def assemble(
         records=Records(**shared, vault=vault, custodian=custodian),
         bundling=Bundling(index, store, deployment),
         sign_ins=SignIns(store, deployment, clock, settings.url),
+        erasure=Erasure(store, vault, keys, clock),
+        keys=keys,
         limits=limits,
         metrics=Metrics(),
         log=AccessLog(
@@ -196,6 +213,7 @@ def create_app(services: Services) -> FastAPI:
         yield
         worker.stop()
         services.store.close()
+        services.keys.close()
 
     app = FastAPI(
         title="Volens",

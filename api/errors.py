@@ -22,6 +22,7 @@ STATUS: tuple[tuple[type[errors.VolensError], int], ...] = (
     (errors.NotAuthorised, 403),
     (errors.NotFound, 404),
     (errors.Conflict, 409),
+    (errors.Erased, 410),
     (errors.Expired, 410),
     (errors.Refused, 403),
     (errors.TooManyRequests, 429),

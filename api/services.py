@@ -9,10 +9,11 @@ from api.limits import Limits
 from api.metrics import Metrics
 from api.settings import Settings
 from ledger.deployment import Deployment
-from ledger.ports import Store, Vault
+from ledger.ports import Keys, Store, Vault
 from ledger.services.access_log import AccessLog
 from ledger.services.bundling import Bundling
 from ledger.services.custody import Custodian
+from ledger.services.erasure import Erasure
 from ledger.services.index import Index
 from ledger.services.questions import Questions
 from ledger.services.records import Records
@@ -42,6 +43,8 @@ class Services:
     bundling: Bundling
     sign_ins: SignIns
     log: AccessLog
+    erasure: Erasure
+    keys: Keys
     limits: Limits
     metrics: Metrics
     withdrawals: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(WITHDRAWALS))

@@ -27,6 +27,7 @@ class Settings(BaseSettings):
 
     state_dir: Path = Field(Path(".volens"), description="Where database, sealed files and keys are kept.")
     database_url: str = Field("", description="SQLAlchemy URL of the store; empty: SQLite in the state directory.")
+    key_store_url: str = Field("", description="SQLAlchemy URL of record keys; empty: keys/records.db in state_dir.")
     rpc_url: str = Field("http://127.0.0.1:8545", description="JSON-RPC endpoint of an Ethereum node.")
     deployment_file: Path | None = Field(None, description="Deployment facts; default: deployment.json in state_dir.")
     master_key_file: Path | None = Field(None, description="The custodian's 32-byte master key in hexadecimal.")
@@ -97,6 +98,16 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The SQLAlchemy URL of the store."""
         return self.database_url or f"sqlite:///{self.state_dir / 'volens.db'}"
+
+    @property
+    def key_store(self) -> str:
+        """The SQLAlchemy URL of the key store."""
+        return self.key_store_url or f"sqlite:///{self.state_dir / 'keys' / 'records.db'}"
+
+    @property
+    def next_master_key_path(self) -> Path:
+        """The file of the master key that is rotated to, while it is."""
+        return self.master_key_path.with_name(self.master_key_path.name + ".next")
 
     @property
     def deployment(self) -> Path:
@@ -188,3 +199,18 @@ def parse_key(text: str, what: str) -> Secret[bytes]:
     if len(set(key)) == 1:
         raise InvalidInput(f"{what} is no random key. Make one with: openssl rand -hex 32")
     return Secret(key)
+
+
+def master_keys(settings: Settings) -> list[Secret[bytes]]:
+    """The custodian's master key and, while it is rotated, the next one.
+
+    Raises:
+        InvalidInput: see `read_key`.
+    """
+    if settings.master_key is not None:
+        found = [parse_key(settings.master_key.get_secret_value(), "VOLENS_MASTER_KEY")]
+    else:
+        found = [read_key(settings.master_key_path, "The custodian's master key")]
+    if settings.next_master_key_path.exists():
+        found.append(read_key(settings.next_master_key_path, "The custodian's next master key"))
+    return found

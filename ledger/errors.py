@@ -10,6 +10,7 @@
     │   ├── NotAuthorised       the decision was deny
     │   ├── NotFound            no such object, or not yours: the two are never told apart
     │   ├── Conflict            it contradicts what is already stored
+    │   ├── Erased              it was erased; only who was party to it is told
     │   └── Expired             too late: a deadline, a token or an invitation has passed
     ├── Unavailable         nobody's fault: try again
     │   ├── LedgerUnavailable   the chain cannot be reached or contradicts itself
@@ -91,6 +92,10 @@ class NotFound(Refused):
 
 class Conflict(Refused):
     code = "conflict"
+
+
+class Erased(Refused):
+    code = "erased"
 
 
 class Expired(Refused):

@@ -119,6 +119,64 @@ class Vault(Protocol):
         """
         ...
 
+    def remove(self, digest: Hash) -> None:
+        """Delete stored bytes; harmless when there are none."""
+        ...
+
+
+# The keys
+
+
+class Keys(Protocol):
+    """Record keys, each wrapped with the master key, apart from store and vault and from their backups.
+
+    What a call changed is durable when it returns. All methods raise `Unavailable` when the key store cannot be used.
+    """
+
+    def master(self) -> str | None:
+        """The id of the master key in use; None in an empty store."""
+        ...
+
+    def set_master(self, master: str) -> None:
+        """From now on only what this master key wraps is taken."""
+        ...
+
+    def add(self, record: Hash, master: str, wrapped: str) -> str:
+        """Keep a wrapped key; returns the one that is kept, which is the first.
+
+        Raises:
+            Conflict: another master key is in use, or the key of this record was destroyed.
+        """
+        ...
+
+    def get(self, record: Hash) -> str | None:
+        """The wrapped key of a record; None when there is none, or not any more."""
+        ...
+
+    def others(self, master: str, limit: int) -> list[tuple[Hash, str]]:
+        """Some of the keys that another master key wraps."""
+        ...
+
+    def count_others(self, master: str) -> int:
+        """How many keys another master key wraps."""
+        ...
+
+    def replace(self, master: str, rows: Sequence[tuple[Hash, str, str]]) -> None:
+        """Put new wraps in the place of old ones (record, old, new); one that changed meanwhile is left as it is."""
+        ...
+
+    def destroy(self, record: Hash) -> None:
+        """Destroy a key for ever: it is overwritten, and this record never gets another."""
+        ...
+
+    def destroyed(self) -> list[Hash]:
+        """The records whose keys were destroyed."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the key store."""
+        ...
+
 
 # The store
 
@@ -142,6 +200,22 @@ class StoredRecord:
     hash: Hash
     signature: bytes
     items: tuple[StoredItem, ...]
+
+
+@dataclass(frozen=True)
+class Erased:
+    """A record that was erased: what is kept of it beside hashes.
+
+    Attributes:
+        parties: controller, subject and stewards, who may know.
+        at: Unix seconds.
+        sealed: digests of sealed bytes that are still to be removed.
+    """
+
+    record: Hash
+    parties: tuple[Address, ...]
+    at: int
+    sealed: tuple[Hash, ...]
 
 
 @dataclass(frozen=True)
@@ -233,6 +307,20 @@ class Transaction(Protocol):
         """Whether a pseudonym has answered an invitation, has a record, or has signed a consent."""
         ...
 
+    def erase(self, record: Hash, at: int) -> Erased | None:
+        """Delete what can be read of a record: openings, salts, item wraps, offers, bundles, relayed messages.
+
+        Hashes, signatures over hashes, the deny list and the access log stay, and its subject stays known.
+        None, with nothing changed, while a message of its subject is on its way to the chain.
+        """
+        ...
+
+    def erased(self, record: Hash) -> Erased | None: ...  # noqa: D102
+    def erasures(self) -> list[Erased]: ...  # noqa: D102
+    def finish_erasure(self, record: Hash) -> None:
+        """The sealed bytes of an erased record are removed."""
+        ...
+
     def item_by_digest(self, sealed: Hash) -> StoredItem | None: ...  # noqa: D102
     def add_upload(self, sealed: Hash, size: int, controller: Address, at: int) -> None: ...  # noqa: D102
     def upload(self, sealed: Hash, controller: Address) -> int | None: ...  # noqa: D102
@@ -284,8 +372,12 @@ class Transaction(Protocol):
 
     def add_token(self, token: str, address: Address, expires_at: int) -> None: ...  # noqa: D102
     def token_address(self, token: str, at: int) -> Address | None: ...  # noqa: D102
-    def use_request(self, recipient: Address, nonce: Hash) -> bool:
-        """True if this release request was never seen; it never is again."""
+    def use_request(self, recipient: Address, nonce: Hash, at: int, keep: int) -> bool:
+        """True if this release request was not seen before; those older than `keep` seconds are forgotten.
+
+        Args:
+            at: Unix seconds now.
+        """
         ...
 
     # access log and decisions
@@ -312,6 +404,10 @@ class Store(Protocol):
 
     def begin(self) -> AbstractContextManager[Transaction]:
         """A transaction that may write; only one at a time writes, and readers never see half of it."""
+        ...
+
+    def scrub(self) -> None:
+        """Make sure that what was deleted is not left in the database's files."""
         ...
 
     def close(self) -> None:

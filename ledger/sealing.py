@@ -46,6 +46,7 @@ _MLKEM_PUBLIC_SIZE = 1184
 _NONCE_SIZE = 12
 # Nonce (12), identity (74) and tag (16) are 102 bytes: 136 characters with no padding and no spare bits.
 _CUSTODY = re.compile(r"cw1\.([0-9a-f]{16})\.([A-Za-z0-9_-]{136})")
+_RECORD_KEY = re.compile(r"rk1\.([0-9a-f]{16})\.([A-Za-z0-9_-]{80})")
 _IDENTITY = re.compile(r"AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}")
 _SUITE: Final = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
@@ -397,6 +398,62 @@ def custody_unwrap(master: bytes, wrapped: str, record: Hash, item: Hash) -> Sec
     except InvalidTag:
         raise Refused("The wrapped item key belongs to another record or item, or was changed.") from None
     return _opened(identity)
+
+
+def record_key_wrapped_with(wrapped: str) -> str:
+    """The `custody_key_id` of the key a record key was wrapped with.
+
+    Raises:
+        InvalidInput: not a wrap of this module.
+    """
+    return _record_key_parts(wrapped)[0]
+
+
+def record_key_wrap(master: bytes, key: Secret[bytes], record: Hash) -> str:
+    """Wrap the key of a record: as `custody_wrap`, with ``{v, record}`` as associated data.
+
+    Args:
+        master: 32 random bytes.
+        key: 32 random bytes, which wrap the item keys of the record.
+        record: struct hash of the Record.
+
+    Returns:
+        ``rk1.<key id>.<base64url of nonce ‖ ciphertext ‖ tag>``, 101 characters.
+
+    Raises:
+        InvalidInput: a key or the hash is not well formed.
+    """
+    key_id, nonce = custody_key_id(master), secrets.token_bytes(_NONCE_SIZE)
+    plain = _key(key.reveal(), "record key")
+    sealed = nonce + AESGCM(master).encrypt(nonce, plain, _record_key_context(record))
+    return f"rk1.{key_id}.{base64.urlsafe_b64encode(sealed).decode()}"
+
+
+def record_key_unwrap(master: bytes, wrapped: str, record: Hash) -> Secret[bytes]:
+    """The record key of a wrap made by `record_key_wrap` for the same record.
+
+    Raises:
+        InvalidInput: not a wrap of this module, or a key or hash is not well formed.
+        Refused: made with another master key or for another record, or changed.
+    """
+    key_id, sealed = _record_key_parts(wrapped)
+    if key_id != custody_key_id(master):
+        raise Refused(f"The record key was wrapped with another master key ({key_id}).")
+    try:
+        return Secret(AESGCM(master).decrypt(sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:], _record_key_context(record)))
+    except InvalidTag:
+        raise Refused("The wrapped record key belongs to another record, or was changed.") from None
+
+
+def _record_key_context(record: Hash) -> bytes:
+    return _canonical({"v": CONTEXT_VERSION, "record": hash32(record, "record")})
+
+
+def _record_key_parts(wrapped: str) -> tuple[str, bytes]:
+    match = _RECORD_KEY.fullmatch(wrapped) if isinstance(wrapped, str) else None
+    if match is None:
+        raise InvalidInput("The wrapped record key must look like rk1.<key id>.<base64url>.")
+    return match[1], base64.urlsafe_b64decode(match[2])
 
 
 def _custody_context(record: Hash, item: Hash) -> bytes:

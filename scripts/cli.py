@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from scripts.commands import audit, parties, recipients, records, wallets
+from scripts.commands import audit, keys, parties, recipients, records, wallets
 from scripts.console import DEFAULT_FACTS, DEFAULT_RPC, Json, RpcUrl, command, load_deployment, out, show
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.add_typer(wallets.app, name="wallet", help="The patient: her key, her consen
 app.add_typer(records.app, name="record", help="The institution: seal, invite, register, offer.")
 app.add_typer(parties.app, name="party", help="Keys of institutions and recipients; the Directory.")
 app.add_typer(parties.forms, name="form", help="Consent forms and channel terms.")
+app.add_typer(keys.app, name="keys", help="The operator: the custodian's master key.")
 app.add_typer(audit.app, name="audit", help="The auditor: replay the ledger, verify evidence.")
 
 

@@ -14,6 +14,7 @@ from api.app import assemble, create_app
 from api.services import Services
 from api.settings import Settings
 from ledger import invitations, sealing, siwe
+from ledger.adapters.keys import SqlKeys
 from ledger.adapters.memory import Faults, MemoryChain, MemoryVault
 from ledger.adapters.store import SqlStore, open_engine
 from ledger.documents import Profile, channel_terms, document_hash
@@ -89,6 +90,15 @@ class CopiedStore(SqlStore):
         theirs.driver_connection.backup(ours.driver_connection)
 
 
+class CopiedKeys(SqlKeys):
+    """A key store in memory that begins as a copy of another."""
+
+    def __init__(self, other: SqlKeys) -> None:
+        super().__init__("sqlite://")
+        theirs, ours = (engine.raw_connection() for engine in (other._engine, self._engine))
+        theirs.driver_connection.backup(ours.driver_connection)
+
+
 @dataclass
 class Forge:
     """A ready world: listed parties, published documents, a registered record, two recorded grants.
@@ -115,7 +125,7 @@ class Forge:
     def _make(self) -> None:
         self.store: Store = SqlStore("sqlite://")
         self.chain = MemoryChain(CHAIN_ID, World.contracts, START - 3 * DAY)
-        self.vault = MemoryVault()
+        self.vault, self.keys = MemoryVault(), SqlKeys("sqlite://")
         self.deployment = self.chain.deployment
         self.restart()
         self.chain.emit(*self.listings())
@@ -129,6 +139,7 @@ class Forge:
     def _copy(self, original: "Forge") -> None:
         self.store, self.vault, self.chain = CopiedStore(original.store), MemoryVault(), copy(original.chain)
         self.vault.contents |= original.vault.contents
+        self.keys = CopiedKeys(original.keys)
         for name in ("_blocks", "_pending", "_emitted", "_prepared"):
             setattr(self.chain, name, copy(getattr(original.chain, name)))
         self.chain.faults = Faults()
@@ -151,9 +162,11 @@ class Forge:
             "sender": self.chain,
             "store": store or self.store,
             "vault": self.vault,
+            "keys": self.keys,
+            "masters": lambda: [master],
+            "log_key": Secret(phrase("log")),
         } | changes
-        keys = {"master": master, "log_key": Secret(phrase("log"))}
-        self.services = assemble(settings, self.deployment, **parts, **keys, clock=self.chain.clock)
+        self.services = assemble(settings, self.deployment, **parts, clock=self.chain.clock)
         return self.services
 
     def deafen(self) -> Services:
@@ -301,6 +314,7 @@ def make_forge():
     yield make
     for forge in made:
         forge.store.close()
+        forge.keys.close()
 
 
 @pytest.fixture
@@ -314,6 +328,7 @@ def shared_forge():
     made = Forge()
     yield made
     made.store.close()
+    made.keys.close()
 
 
 class Web:

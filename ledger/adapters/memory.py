@@ -297,3 +297,7 @@ class MemoryVault:
             return io.BytesIO(self.contents[digest])
         except KeyError:
             raise NotFound("There are no such sealed bytes.") from None
+
+    def remove(self, digest: Hash) -> None:
+        """Forget kept bytes."""
+        self.contents.pop(digest, None)

@@ -1,5 +1,7 @@
 """The store on SQLAlchemy Core: SQLite by default, PostgreSQL by URL. Migrated by Alembic on opening."""
 
+import json
+import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,12 +21,13 @@ from ledger.errors import Unavailable
 from ledger.events import LedgerEvent
 from ledger.merkle import LogView, completed, leaf_hash
 from ledger.model import MESSAGES, Address, Approval, Consent, Grant, Hash, Item, Record
-from ledger.ports import Invitation, LogEntry, Logged, Offer, Relay, StoredDecision, StoredItem, StoredRecord
+from ledger.ports import Erased, Invitation, LogEntry, Logged, Offer, Relay, StoredDecision, StoredItem, StoredRecord
 from ledger.proofs import Header
 from ledger.typed_data import struct_hash
 
 _EVENTS: dict[str, Any] = {cls.__name__: cls for cls in get_args(LedgerEvent)}
 _DOCUMENTS: dict[str, type[Form | Terms | Profile]] = {cls.TYPE: cls for cls in (Form, Terms, Profile)}
+_OPEN = ("accepted", "sent", "recorded")
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -90,6 +93,22 @@ class SqlStore:
                 yield SqlTransaction(connection)
         except OperationalError as error:
             raise Unavailable(f"The database cannot be used: {type(error.orig).__name__}.") from error
+
+    def scrub(self) -> None:
+        """Write SQLite's log back and empty it; vacuum PostgreSQL's tables. What was deleted is then overwritten."""
+        try:
+            with self._lock:
+                if self._engine.dialect.name == "sqlite":
+                    raw = self._engine.raw_connection()  # outside the transactions that `open_engine` begins
+                    try:
+                        raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                    finally:
+                        raw.close()
+                else:
+                    with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                        connection.exec_driver_sql("VACUUM")
+        except (OperationalError, sqlite3.OperationalError) as error:
+            raise Unavailable(f"The database cannot be used: {type(error).__name__}.") from error
 
     def close(self) -> None:
         """Close all connections."""
@@ -228,6 +247,57 @@ class SqlTransaction:
     def knows(self, subject: Address) -> bool:
         """Whether a pseudonym has answered an invitation, has a record, or has signed a consent."""
         return any(self._row(table, subject=subject) for table in (t.invitations, t.records, t.consents))
+
+    def erase(self, record: Hash, at: int) -> Erased | None:
+        """Delete what can be read of a record, and remember that it was there."""
+        found = self.record(record)
+        if found is None:
+            return None
+        subject, stewards = found.record.subject, found.record.stewards
+        relays = [
+            (name, status)
+            for name, status, message in self._db.execute(
+                select(t.relays.c.id, t.relays.c.status, t.relays.c.message).where(
+                    t.relays.c.message["subject"].as_string().in_((subject, *stewards))
+                )
+            )
+            if message["subject"] == subject or any(g["record"] == record for g in message.get("grants", ()))
+        ]
+        if any(status in _OPEN for _, status in relays):
+            return None
+        parties = tuple(dict.fromkeys((found.record.controller, subject, *stewards)))
+        erased = Erased(record, parties, at, tuple(item.sealed for item in found.items))
+        told = {str(json.loads(entry.leaf)["id"]) for entry in self.log_of(record)}
+        names = select(t.grants.c.hash).where(t.grants.c.record == record)
+        for table, rows in (
+            (t.decisions, t.decisions.c.id.in_(told)),
+            (t.consent_grants, t.consent_grants.c.grant.in_(names)),
+            (t.grants, t.grants.c.record == record),
+            (t.approvals, t.approvals.c.record == record),
+            (t.offers, t.offers.c.record == record),
+            (t.items, t.items.c.record == record),
+            (t.records, t.records.c.hash == record),
+            (t.uploads, t.uploads.c.sealed.in_(erased.sealed)),
+            (t.relays, t.relays.c.id.in_([name for name, _ in relays])),
+        ):
+            self._db.execute(delete(table).where(rows))
+        answered = update(t.invitations).where(t.invitations.c.subject == subject)
+        self._db.execute(answered.values(title="", encryption_key=None))  # her pseudonym stays used
+        self._add(t.erasures, record=record, at=at, parties=list(parties), sealed=list(erased.sealed))
+        return erased
+
+    def erased(self, record: Hash) -> Erased | None:
+        """What is remembered of an erased record."""
+        row = self._row(t.erasures, record=record)
+        return _erased(row) if row else None
+
+    def erasures(self) -> list[Erased]:
+        """Every erased record."""
+        return [_erased(row) for row in self._db.execute(select(t.erasures)).mappings()]
+
+    def finish_erasure(self, record: Hash) -> None:
+        """The sealed bytes are removed."""
+        self._db.execute(update(t.erasures).where(t.erasures.c.record == record).values(sealed=[]))
 
     def item_by_digest(self, sealed: Hash) -> StoredItem | None:
         """An item by the digest of its sealed bytes."""
@@ -381,7 +451,7 @@ class SqlTransaction:
         """What is not yet final or failed: withdrawals first, then oldest first."""
         query = (
             select(t.relays)
-            .where(t.relays.c.status.in_(("accepted", "sent", "recorded")))
+            .where(t.relays.c.status.in_(_OPEN))
             .order_by(t.relays.c.withdrawal.desc(), t.relays.c.position)
         )
         return [_relay(row) for row in self._db.execute(query).mappings()]
@@ -422,9 +492,10 @@ class SqlTransaction:
         row = self._row(t.tokens, token=token)
         return Address(row["address"]) if row else None
 
-    def use_request(self, recipient: Address, nonce: Hash) -> bool:
-        """Use the nonce of a release request up."""
-        return self._add(t.requests, recipient=recipient, nonce=nonce)
+    def use_request(self, recipient: Address, nonce: Hash, at: int, keep: int) -> bool:
+        """Use the nonce of a release request up; forget those that are too old to be replayed."""
+        self._db.execute(delete(t.requests).where(t.requests.c.at < at - keep))
+        return self._add(t.requests, recipient=recipient, nonce=nonce, at=at)
 
     # access log and decisions
 
@@ -480,6 +551,10 @@ class SqlTransaction:
     def set_bundle(self, decision: str, bundle: bytes) -> None:
         """Keep the bundle of a decision."""
         self._db.execute(update(t.decisions).where(t.decisions.c.id == decision).values(bundle=bundle))
+
+
+def _erased(row: RowMapping) -> Erased:
+    return Erased(row["record"], tuple(row["parties"]), row["at"], tuple(row["sealed"]))
 
 
 def _item(row: RowMapping) -> StoredItem:

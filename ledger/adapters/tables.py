@@ -185,6 +185,16 @@ requests = Table(
     metadata,
     Column("recipient", _address, primary_key=True),
     Column("nonce", _hash, primary_key=True),
+    Column("at", BigInteger, nullable=False, server_default="0", index=True),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("record", _hash, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("parties", JSON, nullable=False),
+    Column("sealed", JSON, nullable=False),
 )
 
 log = Table(

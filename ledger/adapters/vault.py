@@ -59,6 +59,13 @@ class FileVault:
         except FileNotFoundError:
             raise NotFound("There are no such sealed bytes.") from None
 
+    def remove(self, digest: Hash) -> None:
+        """Delete stored bytes."""
+        try:
+            self._place(digest).unlink(missing_ok=True)
+        except OSError as error:
+            raise Unavailable("The vault cannot delete the file.") from error
+
     def _place(self, digest: Hash) -> Path:
         return self._root / digest[2:4] / digest[2:]
 

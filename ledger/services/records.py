@@ -4,12 +4,13 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from ledger.decisions import Reason, standing
 from ledger.deployment import Deployment
 from ledger.documents import Form, Terms
-from ledger.errors import BadSignature, Conflict, Expired, InvalidMessage, NotAuthorised, NotFound
+from ledger.errors import BadSignature, Conflict, Erased, Expired, InvalidMessage, NotAuthorised, NotFound
 from ledger.evidence import authenticate
 from ledger.model import MAX_TITLE, Address, Approval, Grant, Hash, Item, Record, text
 from ledger.ports import Invitation, Offer, Store, StoredItem, StoredRecord, Transaction, Vault
@@ -279,12 +280,18 @@ class Records:
     def accesses(self, caller: Address, record: Hash) -> list[dict[str, Any]]:
         """The access log of a record, for whom `record` answers."""
         with self._store.begin() as tx:
-            _own(tx, caller, record)
+            erased = tx.erased(record)
+            if erased is None or caller not in erased.parties:
+                _own(tx, caller, record)
             return [access_log.read(entry) for entry in tx.log_of(record)]
 
 
 def _own(tx: Transaction, caller: Address, record: Hash) -> StoredRecord:
     stored = tx.record(record)
+    erased = tx.erased(record) if stored is None else None
+    if erased is not None and caller in erased.parties:
+        day = datetime.fromtimestamp(erased.at, UTC).date()
+        raise Erased(f"This record was erased on {day}. Nothing can open it any more.")
     if stored is None or caller not in (stored.record.controller, stored.record.subject, *stored.record.stewards):
         raise NotFound("There is no such record.")
     return stored

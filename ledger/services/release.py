@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 REQUEST_AGE = 60
 """Seconds a signed request is good for, either way of the wall clock."""
+REQUEST_KEPT = 3600
+"""Seconds a used request is remembered: far longer than it is good for, should a clock be set back."""
 WINDOW = 2
 """Seconds between the proof and the hand-over; after more, the gate looks again."""
 _REFUSED = "This release is not authorised."
@@ -149,7 +151,7 @@ class Gate:
         if abs(self._clock() - request.at) > REQUEST_AGE:
             raise Expired(f"The request must be signed within {REQUEST_AGE} seconds of now. Sign a new one.")
         with self._store.begin() as tx:
-            if not tx.use_request(request.recipient, request.nonce):
+            if not tx.use_request(request.recipient, request.nonce, self._clock(), REQUEST_KEPT):
                 raise Conflict("This request was used before. Sign a new one.")
 
     def _prove(self, snapshot: Snapshot, slots: tuple[Slot, ...]) -> ProvenFacts:

@@ -130,3 +130,37 @@ def offer(
         out.print(f"offer {token}")
 
     show({"offer": token, "summaries": [draft.summary for draft in drafts]}, as_json, human)
+
+
+@command(app)
+def erase(
+    record: Annotated[str, typer.Argument(help="The record's hash.")],
+    state: Annotated[Path, typer.Option("--state", envvar="VOLENS_STATE_DIR", help="The service's folder.")] = Path(
+        ".volens"
+    ),
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Erase a record for ever, on the machine of the service: nothing opens it any more, no backup either.
+
+    Hashes, withdrawals and the access log stay. See docs/operations.md for what to do about backups of the key store.
+    """
+    from api.app import open_stores, wall_clock
+    from api.settings import read_settings
+    from ledger.errors import InvalidInput
+    from ledger.model import hash32
+    from ledger.services.erasure import Erasure
+
+    settings, name = read_settings(state_dir=state), hash32(record, "record")
+    if not settings.database_url and not (state / "volens.db").exists():
+        raise InvalidInput(f"There is no service's database in {state}. Name its folder with --state.")
+    store, vault, keys = open_stores(settings)
+    try:
+        if not yes and not typer.confirm(f"Erase {name} for ever? This cannot be undone.", err=True):
+            raise InvalidInput("Nothing was erased.")
+        erased = Erasure(store, vault, keys, wall_clock).erase(name)
+    finally:
+        store.close()
+        keys.close()
+    done = {"record": erased.record, "erasedAt": erased.at, "parties": list(erased.parties)}
+    show(done, as_json, lambda: out.print(f"{erased.record} is erased. Nothing can open it any more."))

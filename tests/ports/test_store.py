@@ -73,8 +73,8 @@ def test_what_raises_leaves_nothing(store):
 
 def test_a_taken_key_does_not_spoil_the_unit_of_work(store):
     with store.begin() as tx:
-        assert tx.use_request(JOURNAL, HASHES[0])
-        assert not tx.use_request(JOURNAL, HASHES[0])
+        assert tx.use_request(JOURNAL, HASHES[0], 100, 50)
+        assert not tx.use_request(JOURNAL, HASHES[0], 100, 50)
         tx.append_log(b"after", None)
     with store.begin() as tx:
         assert tx.log_leaves() == [b"after"]
@@ -324,9 +324,9 @@ def test_a_bearer_token_ends(store):
 
 def test_a_release_nonce_belongs_to_its_recipient(store):
     with store.begin() as tx:
-        assert tx.use_request(JOURNAL, HASHES[0])
-        assert tx.use_request(HOSPITAL, HASHES[0])
-        assert not tx.use_request(JOURNAL, HASHES[0])
+        assert tx.use_request(JOURNAL, HASHES[0], 100, 50)
+        assert tx.use_request(HOSPITAL, HASHES[0], 100, 50)
+        assert not tx.use_request(JOURNAL, HASHES[0], 100, 50)
 
 
 # Access log and decisions
