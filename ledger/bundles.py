@@ -4,6 +4,7 @@ A bundle is canonical JSON (RFC 8785). It opens the record, the items asked for 
 only names by hash. Verifying decides again, from proven slots, and compares.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,12 +16,14 @@ from ledger.errors import BadSignature, InvalidInput, InvalidMessage, InvalidPro
 from ledger.evidence import Denials, Evidence, Moment, Opening, Question, authenticate
 from ledger.model import Address, Approval, Consent, Grant, Hash, Item, Record, address, hash32, integer
 from ledger.proofs import AccountProof, Header, SlotProof, read_nodes
-from ledger.slots import Proven, ProvenFacts, Slot, needed
+from ledger.slots import Proven, ProvenFacts, Slot, delegation_slot, needed
 from ledger.typed_data import commitment_hash, parse_signature, struct_hash, verify
 
 TYPE = "VolensBundle"
 VERSION = 1
 MAX_SIZE = 4 * 2**20
+_TIME = re.compile("0|[1-9][0-9]{0,19}")
+_HEX = re.compile("0x(?:[0-9a-fA-F]{2})*")
 MAX_AGE = 3600
 """Seconds a block may have been old at any service. The time of a decision is stated, not proven: were this not
 bounded, an old block could be passed off as the evidence of a decision made after a revocation."""
@@ -87,15 +90,21 @@ def question_json(question: Question) -> dict[str, Any]:
 
 def question_from_json(value: Any) -> Question:
     """Read a question from a bundle."""
+    _members(value, "question", "recipient", "record", "purpose", "channel", "items", "digests", "facts")
+    items, digests, facts = (value[name] for name in ("items", "digests", "facts"))
+    if not isinstance(items, list) or not isinstance(digests, dict) or not isinstance(facts, dict):
+        raise InvalidMessage("question", "must hold a list of items, and digests and facts by name")
+    if not all(isinstance(text, str) for text in (value["purpose"], value["channel"], *items)):
+        raise InvalidMessage("question", "must name purpose, channel and items as text")
     return Question(
         address(value["recipient"], "recipient"),
         hash32(value["record"], "record"),
         value["purpose"],
         value["channel"],
-        tuple(value["items"]),
-        {name: hash32(digest, "digests") for name, digest in value["digests"].items()},
+        tuple(items),
+        {name: hash32(digest, "digests") for name, digest in digests.items()},
         # Which disease is a kind of which is not for the asker to say.
-        {name: fact for name, fact in value["facts"].items() if name != "ancestors"},
+        {name: fact for name, fact in facts.items() if name != "ancestors"},
     )
 
 
@@ -225,34 +234,41 @@ def verify_bundle(
 
 def _verify(bundle: Any, trusted_block: Hash, deployment: Deployment) -> Verified:
     # 1
-    if bundle["type"] != TYPE or bundle["version"] != VERSION:
+    _members(
+        bundle, "bundle", "type", "version", "chainId", "genesis", "block", "ancestors", "contracts", "openings",
+        "signatures", "denials", "question", "decision",
+    )  # fmt: skip
+    if bundle["type"] != TYPE or integer(bundle["version"], "version") != VERSION:
         raise InvalidProof("This is not a bundle of a version that can be verified here.")
-    if bundle["chainId"] != deployment.chain_id or bundle["genesis"] != deployment.genesis:
+    if integer(bundle["chainId"], "chainId") != deployment.chain_id or bundle["genesis"] != deployment.genesis:
         raise InvalidProof("The bundle is about another chain.")
     # 2
     headers = _headers(bundle, trusted_block)
     # 3, 4
     facts = _facts(bundle["contracts"], headers[0], deployment)
     # 5
-    openings, signatures = bundle["openings"], bundle["signatures"]
+    openings = _members(bundle["openings"], "openings", "record", "items", "grant", "form", "approvals")
+    signatures = _members(bundle["signatures"], "signatures", "controller", "consents", "approvals")
     record = authenticate(
         Record.from_json(openings["record"]),
-        [Item.from_json(item) for item in openings["items"]],
+        [Item.from_json(item) for item in _list(openings["items"], "items")],
         parse_signature(signatures["controller"]),
         deployment.domain,
     )
     # 6
     question = question_from_json(bundle["question"])
     grant = Grant.from_json(openings["grant"]) if openings["grant"] is not None else None
-    signers = _signers(signatures["consents"], grant, facts, deployment)
+    parties = {record.record.subject, *record.record.stewards}
+    signers = _signers(signatures["consents"], grant, parties, facts, deployment)
     approvals = []
-    for value, signature in zip(openings["approvals"], signatures["approvals"], strict=True):
+    signed = _list(openings["approvals"], "approvals"), _list(signatures["approvals"], "approvals")
+    for value, signature in zip(*signed, strict=True):
         approval = Approval.from_json(value)
         verify(deployment.domain.digest(approval), parse_signature(signature), record.record.controller)
         approvals.append(approval)
     form = Form.from_json(openings["form"]) if openings["form"] is not None else None
     # 7
-    denials = Denials.of((kind, address(subject, "denials"), value) for kind, subject, value in bundle["denials"])
+    denials = Denials.of(map(_denial, _list(bundle["denials"], "denials")))
     evidence = Evidence(
         facts,
         record,
@@ -265,22 +281,25 @@ def _verify(bundle: Any, trusted_block: Hash, deployment: Deployment) -> Verifie
     wall, max_age = integer(stated["at"], "decision.at"), integer(stated["maxAge"], "decision.maxAge", MAX_AGE)
     moment = Moment.of(headers, wall, max_age)
     decision = decide(question, evidence, moment)
-    if decision_json(decision) != stated:
-        found = decision_json(decision)
+    found = decision_json(decision)
+    if canonical(found) != canonical(stated):  # bytes, because to Python 1 is True
         differing = [name for name in found if found[name] != stated.get(name)] or ["fields"]
         raise InvalidProof(f"The evidence does not support the decision: the {', '.join(differing)} differ.")
-    _check_slots(bundle["contracts"], needed(question, record, evidence.grants, evidence.forms, facts))
-    if decision.permitted and set(signers) != {record.record.subject, *record.record.stewards}:
+    delegated = [delegation_slot(subject, signer) for subject, signer in signers.items() if signer != subject]
+    slots = needed(question, record, evidence.grants, evidence.forms, facts)
+    _check_slots(bundle["contracts"], [*slots, *delegated])
+    if decision.permitted and set(signers) != parties:
         raise InvalidProof("The bundle does not show the signed consent of everybody whose consent the record needs.")
     return Verified(question, decision, record.record, grant, signers, len(headers))
 
 
 def _headers(bundle: Any, trusted_block: Hash) -> list[Header]:
-    head = Header.from_rlp(_unhex(bundle["block"]["headerRlp"]), trusted_block)
-    if (head.number, head.hash) != (bundle["block"]["number"], bundle["block"]["hash"]):
+    block = _members(bundle["block"], "block", "number", "hash", "headerRlp")
+    head = Header.from_rlp(_unhex(block["headerRlp"]), trusted_block)
+    if (head.number, head.hash) != (integer(block["number"], "number"), block["hash"]):
         raise InvalidProof("The bundle's header is not the block it names.")
     headers = [head]
-    for encoded in bundle["ancestors"]:
+    for encoded in _list(bundle["ancestors"], "ancestors"):
         headers.append(Header.from_rlp(_unhex(encoded), headers[-1].parent_hash))
     return headers
 
@@ -288,13 +307,15 @@ def _headers(bundle: Any, trusted_block: Hash) -> list[Header]:
 def _facts(contracts: Any, head: Header, deployment: Deployment) -> ProvenFacts:
     values: dict[tuple[str, Hash], int] = {}
     for name, proven in contracts.items():
+        _members(proven, name, "address", "codeHash", "accountProof", "slots")
         expected = deployment.contracts.get(name)
         if expected is None or (proven["address"], proven["codeHash"]) != (expected.address, expected.code_hash):
             raise InvalidProof(f"The bundle's {name} is not the contract of this deployment.")
         account = AccountProof(expected.address, read_nodes(proven["accountProof"])).verify(head)
         if account.code_hash != expected.code_hash:
             raise InvalidProof(f"The code of {name} in that block is not what was deployed.")
-        for slot in proven["slots"]:
+        for slot in _list(proven["slots"], "slots"):
+            _members(slot, "slots", "label", "key", "value", "proof")
             key = hash32(slot["key"], "key")
             value = SlotProof(key, read_nodes(slot["proof"])).verify(account)
             if hex(value) != slot["value"]:
@@ -311,11 +332,16 @@ def _check_slots(contracts: Any, slots: Iterable[Slot]) -> None:
             raise InvalidProof(f"The bundle does not show {slot.contract}.{slot.label} under that name.")
 
 
-def _signers(consents: Any, grant: Grant | None, facts: ProvenFacts, deployment: Deployment) -> dict[Address, Address]:
+def _signers(
+    consents: Any, grant: Grant | None, parties: set[Address], facts: ProvenFacts, deployment: Deployment
+) -> dict[Address, Address]:
     signers: dict[Address, Address] = {}
-    for value in consents:
+    for value in _list(consents, "consents"):
+        _members(value, "consents", "subject", "grantHashes", "deadline", "signer", "signature")
         subject, signer = address(value["subject"], "subject"), address(value["signer"], "signer")
-        hashes = tuple(hash32(name, "grantHashes") for name in value["grantHashes"])
+        if subject not in parties:
+            raise InvalidProof("A consent in the bundle is of somebody whose consent the record does not need.")
+        hashes = tuple(hash32(name, "grantHashes") for name in _list(value["grantHashes"], "grantHashes"))
         if grant is None or struct_hash(grant) not in hashes:
             raise InvalidProof("A consent in the bundle does not contain the grant.")
         if signer != subject and not facts.delegation(subject, signer).at:
@@ -329,11 +355,36 @@ def _signers(consents: Any, grant: Grant | None, facts: ProvenFacts, deployment:
     return signers
 
 
+def _denial(row: Any) -> tuple[str, Address, str]:
+    kind, subject, value = _list(row, "denials")
+    match kind:
+        case "revoked":
+            hash32(value, "denials")
+        case "closed" if value != "":
+            raise InvalidMessage("denials", "must state nothing more of a closure")
+        case "revoked_before" | "suspended" if not isinstance(value, str) or not _TIME.fullmatch(value):
+            raise InvalidMessage("denials", "must state times as whole numbers")
+    return kind, address(subject, "denials"), value
+
+
+def _members(value: Any, what: str, *names: str) -> Any:
+    """The object itself, which has these members and no other: what is not understood is not vouched for."""
+    if not isinstance(value, dict) or value.keys() != set(names):
+        raise InvalidMessage(what, f"must hold {', '.join(names)} and nothing else")
+    return value
+
+
+def _list(value: Any, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise InvalidMessage(what, "must be a list")
+    return value
+
+
 def _hex(data: bytes) -> str:
     return "0x" + data.hex()
 
 
 def _unhex(value: Any) -> bytes:
-    if not isinstance(value, str) or not value.startswith("0x"):
+    if not isinstance(value, str) or not _HEX.fullmatch(value):
         raise InvalidMessage("headerRlp", "must be 0x and hexadecimal digits")
     return bytes.fromhex(value[2:])

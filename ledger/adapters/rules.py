@@ -28,7 +28,7 @@ from ledger.events import (
 )
 from ledger.model import RIGHT_GRANT, RIGHT_REVOKE, ZERO_ADDRESS, ZERO_HASH, Address, Hash, keccak, to_hash
 from ledger.ports import Call
-from ledger.slots import anchor_slot, document_slots, entry_slot, head_slot, party_slot, subject_slot
+from ledger.slots import anchor_slot, delegation_slot, document_slots, entry_slot, head_slot, party_slot, subject_slot
 from ledger.state import ROLES, DelegationState, LedgerState
 from ledger.typed_data import TYPE_HASHES, Domain, commitment_hash, verify
 
@@ -324,7 +324,7 @@ def _pack(*members: tuple[int, int]) -> int:
 def storage_of(state: LedgerState) -> dict[str, dict[Hash, int]]:
     """The storage of each contract with a head, as far as decisions read it: slot key → word.
 
-    Not there: delegations, checkpoints, profiles, and when a party was listed. No decision reads those from proofs.
+    Not there: checkpoints, profiles, and when a party was listed. Nobody reads those from proofs.
     """
     words: dict[str, dict[Hash, int]] = {name: {} for name in WITH_HEAD}
     for name in WITH_HEAD:
@@ -335,6 +335,9 @@ def storage_of(state: LedgerState) -> dict[str, dict[Hash, int]]:
     for subject, s in state.subjects.items():
         word = _pack((s.revoked_before, 64), (s.suspension_at, 64), (s.suspended, 8), (s.closed, 8))
         registry[subject_slot(subject).key] = word
+    for (subject, delegate), given in state.delegations.items():
+        word = _pack((given.rights, 8), (given.valid_until, 64), (given.at, 64))
+        registry[delegation_slot(subject, delegate).key] = word
     for root, at in state.anchors.items():
         registry[anchor_slot(root).key] = at
     for party, p in state.parties.items():

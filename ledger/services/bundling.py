@@ -93,6 +93,7 @@ class Bundling:
             form = tx.document(grant.form) if grant else None
         if openings.record is None:
             raise NotFound("There is no such decision of yours.")
+        consents = [entry for entry in consents if entry[0].subject in openings.subjects()]
         headers = [Header.from_rlp(bytes.fromhex(rlp[2:])) for rlp in kept["headers"]]
         record, opened = openings.record, (Opening(grant),) if grant else ()
         with self._index.at_head() as snapshot:
