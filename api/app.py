@@ -37,6 +37,7 @@ from ledger.services.bundling import Bundling
 from ledger.services.custody import Custodian
 from ledger.services.erasure import Erasure
 from ledger.services.index import Index
+from ledger.services.integrity import Integrity
 from ledger.services.questions import Questions
 from ledger.services.records import Records
 from ledger.services.relay import Relays
@@ -143,6 +144,7 @@ def assemble(
     )
     custodian = Custodian(masters, keys, deployment.domain)
     index = Index(chain, store, deployment, settings.confirmations, settings.reorganisation_limit)
+    integrity = Integrity(vault)
     shared: dict[str, Any] = {"index": index, "store": store, "deployment": deployment, "clock": clock}
     return Services(
         settings=settings,
@@ -153,9 +155,9 @@ def assemble(
         vault=vault,
         index=index,
         questions=Questions(**shared, max_age=settings.max_head_age),
-        gate=Gate(**shared, vault=vault, custodian=custodian, max_age=settings.max_head_age),
+        gate=Gate(**shared, integrity=integrity, custodian=custodian, max_age=settings.max_head_age),
         relays=Relays(**shared, sender=sender, chain=chain, confirmations=settings.confirmations),
-        records=Records(**shared, vault=vault, custodian=custodian),
+        records=Records(**shared, vault=vault, integrity=integrity, custodian=custodian),
         bundling=Bundling(index, store, deployment),
         sign_ins=SignIns(store, deployment, clock, settings.url),
         erasure=Erasure(store, vault, keys, clock),

@@ -119,6 +119,14 @@ class Vault(Protocol):
         """
         ...
 
+    def fingerprint(self, digest: Hash) -> str | None:
+        """Something that costs little and is another whenever the stored bytes may have changed; None: look at them.
+
+        Raises:
+            NotFound: nothing is stored under this digest.
+        """
+        ...
+
     def remove(self, digest: Hash) -> None:
         """Delete stored bytes; harmless when there are none."""
         ...

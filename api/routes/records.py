@@ -1,13 +1,13 @@
 """Invitations, records, sealed items and offers."""
 
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 from anyio import from_thread
-from fastapi import APIRouter, Request
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Request, Response
 
 from api.deps import Caller, MaybeCaller, RecordId, Use
+from api.ranges import ranged
 from api.schemas import (
     GrantJson,
     Id,
@@ -32,7 +32,6 @@ from ledger.services.relay import party_names
 from ledger.typed_data import parse_signature
 
 router = APIRouter(prefix="/v1", tags=["records"])
-CHUNK = 2**18
 
 
 @router.post("/invitations", status_code=201)
@@ -112,12 +111,21 @@ def accesses(record: RecordId, caller: Caller, use: Use) -> list[dict[str, Any]]
     ]
 
 
-@router.get("/items/{sealed}")
-def item(sealed: str, caller: Caller, use: Use) -> StreamingResponse:  # noqa: ARG001 (anybody signed in may)
-    """Sealed bytes by their SHA-256: useless without the item key."""
+@router.head("/items/{sealed}", include_in_schema=False)
+@router.get(
+    "/items/{sealed}",
+    response_class=Response,
+    responses={
+        200: {"description": "All of them.", "content": {"application/octet-stream": {}}},
+        206: {"description": "The range that was asked for.", "content": {"application/octet-stream": {}}},
+        304: {"description": "The caller has them."},
+        416: {"description": "There is no such range, or there were several."},
+    },
+)
+def item(sealed: str, request: Request, caller: Caller, use: Use) -> Response:  # noqa: ARG001 (anybody signed in may)
+    """Sealed bytes by their SHA-256, or one range of them: useless without the item key."""
     digest = hash32(sealed, "sealed")
-    stream = use.vault.open(digest)
-    return StreamingResponse(_read(stream), media_type="application/octet-stream")
+    return ranged(request, use.vault.open(digest), digest)
 
 
 @router.post("/approvals", status_code=201)
@@ -191,9 +199,3 @@ def _chunks(request: Request) -> Iterator[bytes]:
         except StopAsyncIteration:
             return
         yield chunk
-
-
-def _read(stream: BinaryIO) -> Iterator[bytes]:
-    with stream:
-        while chunk := stream.read(CHUNK):
-            yield chunk

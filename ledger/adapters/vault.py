@@ -3,12 +3,16 @@
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from ledger.errors import InvalidFile, NotFound, Unavailable
 from ledger.model import Hash
+
+_SETTLED = 1_000_000_000
+"""Nanoseconds after which the next change of a file is sure to have another time; a tick is a few milliseconds."""
 
 
 class FileVault:
@@ -58,6 +62,19 @@ class FileVault:
             return self._place(digest).open("rb")
         except FileNotFoundError:
             raise NotFound("There are no such sealed bytes.") from None
+
+    def fingerprint(self, digest: Hash) -> str | None:
+        """Which file it is and when it last changed; None of one that changed just now."""
+        try:
+            found = self._place(digest).stat()
+        except FileNotFoundError:
+            raise NotFound("There are no such sealed bytes.") from None
+        except OSError as error:
+            raise Unavailable("The vault cannot be read.") from error
+        # Two changes within one tick of the file system's clock look like one.
+        if time.time_ns() - found.st_ctime_ns < _SETTLED:
+            return None
+        return f"{found.st_dev}.{found.st_ino}.{found.st_size}.{found.st_mtime_ns}.{found.st_ctime_ns}"
 
     def remove(self, digest: Hash) -> None:
         """Delete stored bytes."""

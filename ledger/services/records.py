@@ -18,6 +18,7 @@ from ledger.services import access_log
 from ledger.services.custody import Custodian, check_sealed
 from ledger.services.evidence import denials, gather
 from ledger.services.index import Index
+from ledger.services.integrity import Integrity
 from ledger.state import ROLE_CONTROLLER, LedgerState
 from ledger.typed_data import struct_hash, verify
 
@@ -65,11 +66,13 @@ class Records:
         index: Index,
         store: Store,
         vault: Vault,
+        integrity: Integrity,
         custodian: Custodian,
         deployment: Deployment,
         clock: Callable[[], int],
     ) -> None:
         self._index, self._store, self._vault, self._custodian = index, store, vault, custodian
+        self._integrity = integrity
         self._deployment, self._clock = deployment, clock
 
     def require_controller(self, caller: Address) -> None:
@@ -174,6 +177,7 @@ class Records:
         identity = self._custodian.accept(deposit.wrapped, item, record.controller)
         with self._vault.open(deposit.sealed) as sealed:
             check_sealed(sealed, identity, deposit.item.sha256, deposit.item.size)
+        self._integrity.require(deposit.sealed)
         return StoredItem(
             deposit.item,
             deposit.sealed,

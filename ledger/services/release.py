@@ -1,21 +1,20 @@
 """The release gate: the only place where an item key leaves, and only on a proof made for this request."""
 
-import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
 
 from ledger.decisions import Decision, Reason, decide, party_to
 from ledger.deployment import Deployment
-from ledger.errors import Conflict, Expired, InvalidProof, LedgerUnavailable, NotAuthorised, NotFound
+from ledger.errors import Conflict, Expired, InvalidProof, LedgerUnavailable, NotAuthorised
 from ledger.evidence import Denials, Question
 from ledger.model import Hash, Item, ReleaseRequest
-from ledger.ports import Store, StoredItem, Vault
+from ledger.ports import Store, StoredItem
 from ledger.services import access_log
 from ledger.services.custody import Custodian
 from ledger.services.evidence import Openings, denials, gather
 from ledger.services.index import PROOF_TRIES, Index, Snapshot, facts_of, require_fresh
+from ledger.services.integrity import Integrity
 from ledger.services.questions import item_hashes, remember
 from ledger.slots import ProvenFacts, Slot, needed
 from ledger.typed_data import struct_hash, verify
@@ -67,13 +66,13 @@ class Gate:
         self,
         index: Index,
         store: Store,
-        vault: Vault,
+        integrity: Integrity,
         custodian: Custodian,
         deployment: Deployment,
         clock: Callable[[], int],
         max_age: int,
     ) -> None:
-        self._index, self._store, self._vault, self._custodian = index, store, vault, custodian
+        self._index, self._store, self._integrity, self._custodian = index, store, integrity, custodian
         self._deployment, self._clock, self._max_age = deployment, clock, max_age
 
     def release(self, request: ReleaseRequest, signature: bytes) -> Release:
@@ -102,7 +101,8 @@ class Gate:
         looked = self._look(question, identifier)  # 2 to 5
         released = tuple(self._wrap(entry, request, looked.decision) for entry in self._asked(looked, request))  # 6, 7
         if self._clock() - looked.decision.moment.wall > WINDOW:
-            # Large files take time to check, and consent may have ended meanwhile: look again, hand over the same keys.
+            # A large file that is new to this process takes time to check, and consent may have ended meanwhile: look
+            # again, hand over the same keys.
             again = self._look(question, identifier)
             if again.decision.grant != looked.decision.grant:
                 raise LedgerUnavailable("Consent changed while the request was answered. Ask again.")
@@ -176,13 +176,7 @@ class Gate:
         return [by_name[name] for name in request.items]
 
     def _wrap(self, entry: StoredItem, request: ReleaseRequest, decision: Decision) -> ReleasedItem:
-        try:
-            with self._vault.open(entry.sealed) as sealed:
-                intact = _sha256(sealed) == entry.sealed
-        except NotFound:
-            intact = False
-        if not intact:
-            raise InvalidProof("The sealed bytes of an item were lost or changed. An operator must look at it.")
+        self._integrity.require(entry.sealed)
         assert decision.grant is not None  # noqa: S101 (a permit names its grant)
         wrapped = self._custodian.wrap_for_recipient(
             entry.custody_wrap,
@@ -194,7 +188,3 @@ class Gate:
             encryption_key=request.encryption_key,
         )
         return ReleasedItem(entry.item, entry.sealed, entry.sealed_size, wrapped)
-
-
-def _sha256(stream: BinaryIO) -> Hash:
-    return Hash("0x" + hashlib.file_digest(cast(Any, stream), "sha256").hexdigest())

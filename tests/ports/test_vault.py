@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import time
+from unittest import mock
 
 import pytest
 
@@ -110,3 +112,47 @@ def test_a_full_disk_is_unavailable_and_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(Unavailable):
         vault.put(CONTENT, 2000)
     assert kept(vault) == []
+
+
+# Fingerprints
+
+
+def settle(vault, seconds=2):
+    """Let the files of a vault be old enough to have a fingerprint, without waiting."""
+    return mock.patch("time.time_ns", lambda real=time.time_ns: real() + seconds * 10**9)
+
+
+def test_a_fingerprint_stays_while_the_bytes_do(vault):
+    digest, _ = vault.put(CONTENT, 2000)
+    with settle(vault):
+        first = vault.fingerprint(digest)
+        with vault.open(digest) as stream:
+            stream.read()
+        assert first is not None
+        assert vault.fingerprint(digest) == first
+    with pytest.raises(NotFound):
+        vault.fingerprint("0x" + "ab" * 32)
+
+
+def test_a_changed_file_has_another_fingerprint(tmp_path):
+    vault = FileVault(tmp_path / "vault")
+    digest, _ = vault.put(CONTENT, 2000)
+    place = vault._place(digest)
+    with settle(vault):
+        first = vault.fingerprint(digest)
+        before = place.stat()
+        place.write_bytes(WHOLE[:-1] + b"!")
+        os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns))  # as somebody would who hides it
+        assert vault.fingerprint(digest) != first
+    assert vault.fingerprint(digest) is None, "too fresh to tell from another change"
+
+
+def test_another_file_in_its_place_has_another_fingerprint(tmp_path):
+    vault = FileVault(tmp_path / "vault")
+    digest, _ = vault.put(CONTENT, 2000)
+    with settle(vault):
+        first = vault.fingerprint(digest)
+        other = tmp_path / "other"
+        other.write_bytes(WHOLE)
+        other.replace(vault._place(digest))
+        assert vault.fingerprint(digest) != first

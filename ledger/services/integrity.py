@@ -1,0 +1,45 @@
+"""Whether sealed bytes are still those of their digest, without reading gigabytes for every release (docs/adr/0010)."""
+
+import hashlib
+from typing import Any, cast
+
+from ledger.errors import InvalidProof, NotFound
+from ledger.model import Hash
+from ledger.ports import Vault
+
+REMEMBERED = 100_000
+"""How many fingerprints a process keeps, the newest; about 20 MB."""
+
+
+class Integrity:
+    """Hashes what it has not hashed yet, and whatever the vault says may have changed since."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._hashed: dict[Hash, str] = {}
+
+    def require(self, digest: Hash) -> None:
+        """Return if the bytes stored under a digest have that digest.
+
+        Raises:
+            InvalidProof: they were lost or changed.
+        """
+        try:
+            # Read before the bytes are: what changes while they are hashed has another fingerprint next time.
+            found = self._vault.fingerprint(digest)
+            if found is not None and self._hashed.get(digest) == found:
+                return
+            intact = self._hash(digest) == digest
+        except NotFound:
+            intact = False
+        self._hashed.pop(digest, None)
+        if not intact:
+            raise InvalidProof("The sealed bytes of an item were lost or changed. An operator must look at it.")
+        if found is not None:
+            self._hashed[digest] = found
+            if len(self._hashed) > REMEMBERED:
+                self._hashed.pop(next(iter(self._hashed)), None)
+
+    def _hash(self, digest: Hash) -> Hash:
+        with self._vault.open(digest) as sealed:
+            return Hash("0x" + hashlib.file_digest(cast(Any, sealed), "sha256").hexdigest())
