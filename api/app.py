@@ -159,7 +159,7 @@ def assemble(
         relays=Relays(**shared, sender=sender, chain=chain, confirmations=settings.confirmations),
         records=Records(**shared, vault=vault, integrity=integrity, custodian=custodian),
         bundling=Bundling(index, store, deployment),
-        sign_ins=SignIns(store, deployment, clock, settings.url),
+        sign_ins=SignIns(store, chain, deployment, clock, settings.url),
         erasure=Erasure(store, vault, keys, clock),
         keys=keys,
         limits=limits,

@@ -70,6 +70,14 @@ class Chain(Protocol):
         """The account proof and slot proofs of one of our contracts, as of a block. Unverified."""
         ...
 
+    def contract_signed(self, account: Address, digest: bytes, signature: bytes) -> bool:
+        """Whether the code of an account says now, through ERC-1271, that it signed 32 bytes.
+
+        False for an account without code, and for code that refuses, answers anything else, or burns more than a fixed
+        amount of gas. It is the node's word and nothing proves it: good for signing in, never for a permit.
+        """
+        ...
+
 
 class Sender(Protocol):
     """An account that pays for transactions. Raises like `Chain`."""
@@ -373,7 +381,10 @@ class Transaction(Protocol):
     def update_relay(self, relay: str, **changes: Any) -> None: ...  # noqa: D102
 
     # sign-in
-    def add_nonce(self, nonce: str, expires_at: int) -> None: ...  # noqa: D102
+    def add_nonce(self, nonce: str, expires_at: int, at: int) -> None:
+        """Remember a nonce that may be used once; those that expired before `at` are forgotten."""
+        ...
+
     def use_nonce(self, nonce: str, at: int) -> bool:
         """True if the nonce was unused and unexpired; it never is again."""
         ...

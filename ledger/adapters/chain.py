@@ -23,6 +23,10 @@ TIP = 10**9
 MAX_GAS = 15_000_000
 """No transaction of ours may burn more gas than this, whatever a contract signer does."""
 
+ERC1271_GAS = 1_000_000
+"""Gas a contract may use to say whether it signed: enough for several owners or a passkey."""
+_IS_VALID = keccak(b"isValidSignature(bytes32,bytes)")[:4]
+
 
 class Web3Chain:
     """The port `Chain` on one node.
@@ -99,6 +103,17 @@ class Web3Chain:
             return read_proof(answer)
         except InvalidProof as error:
             raise LedgerUnavailable("The Ethereum node answered with a proof that cannot be read.") from error
+
+    def contract_signed(self, account: Address, digest: bytes, signature: bytes) -> bool:
+        """Whether the code of an account says now, through ERC-1271, that it signed 32 bytes."""
+        padded = signature + bytes(-len(signature) % 32)
+        arguments = digest + (64).to_bytes(32) + len(signature).to_bytes(32) + padded
+        request = {"to": account, "data": "0x" + (_IS_VALID + arguments).hex(), "gas": hex(ERC1271_GAS)}
+        try:
+            answer = self._node.request("eth_call", request, "latest")
+        except Reverted:
+            return False
+        return isinstance(answer, str) and answer[:66].lower() == "0x" + (_IS_VALID + bytes(28)).hex()
 
 
 class Web3Sender:

@@ -214,6 +214,12 @@ class MemoryChain:
         blocks = [block for block in self._blocks if first <= block.header.number <= last]
         return self.faults.logs([entry for block in blocks for entry in block.logged])
 
+    def contract_signed(self, account: Address, digest: bytes, signature: bytes) -> bool:
+        """What the code of an account answers; `wallets` of the contracts says which accounts have code."""
+        self._reach()
+        wallet = self._contracts.wallets.get(account)
+        return wallet is not None and wallet(digest, signature)
+
     def proof(self, block: Hash, contract: str, slots: Sequence[Hash]) -> tuple[AccountProof, tuple[SlotProof, ...]]:
         """Nodes of the tries as of a block; with `forge_proofs`, one byte of the last slot's is another."""
         found = self._block(block)

@@ -473,8 +473,9 @@ class SqlTransaction:
 
     # sign-in
 
-    def add_nonce(self, nonce: str, expires_at: int) -> None:
-        """Remember a nonce that may be used once."""
+    def add_nonce(self, nonce: str, expires_at: int, at: int) -> None:
+        """Remember a nonce that may be used once; forget those that have expired."""
+        self._db.execute(delete(t.nonces).where(t.nonces.c.expires_at <= at))
         self._add(t.nonces, nonce=nonce, expires_at=expires_at)
 
     def use_nonce(self, nonce: str, at: int) -> bool:

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from ledger import siwe
 from ledger.deployment import Deployment
-from ledger.errors import NotAuthorised, Refused
+from ledger.errors import BadSignature, NotAuthorised, Refused
 from ledger.model import Address
-from ledger.ports import Store
+from ledger.ports import Chain, Store
 from ledger.services.records import token_hash
 
 NONCE_LIFE = 300
@@ -31,34 +31,43 @@ class SignIns:
         public_url: the address under which clients reach the service; sign-in messages must name it.
     """
 
-    def __init__(self, store: Store, deployment: Deployment, clock: Callable[[], int], public_url: str) -> None:
-        self._store, self._deployment, self._clock = store, deployment, clock
+    def __init__(
+        self, store: Store, chain: Chain, deployment: Deployment, clock: Callable[[], int], public_url: str
+    ) -> None:
+        self._store, self._chain, self._deployment, self._clock = store, chain, deployment, clock
         self._url = public_url.rstrip("/")
         self._domain = urlsplit(public_url).netloc
 
     def nonce(self) -> tuple[str, int]:
         """A fresh nonce and when it expires."""
-        nonce, expires_at = secrets.token_hex(16), self._clock() + NONCE_LIFE
+        now = self._clock()
+        nonce, expires_at = secrets.token_hex(16), now + NONCE_LIFE
         with self._store.begin() as tx:
-            tx.add_nonce(nonce, expires_at)
+            tx.add_nonce(nonce, expires_at, now)
         return nonce, expires_at
 
     def prove(self, text: str, signature: bytes, path: str = "") -> siwe.SignIn:
         """Check a signed message and use its nonce up.
 
+        The account's own key may sign, or its code may say that it did (ERC-1271). Code is asked last, and only for a
+        nonce of ours, which is used up before: each question to the node costs whoever asks it a nonce.
+
         Args:
             path: what the message is for, below the service's URL. A message for one thing is good for no other.
 
         Raises:
-            Refused and its kin: see `siwe.verify`; or the nonce is not ours, used or expired.
+            Refused and its kin: see `siwe.check`; BadSignature: signed by somebody else; or the nonce is not ours, used
+                or expired.
+            LedgerUnavailable: an account's code is to be asked, and the node does not answer.
         """
-        now = self._clock()
-        message = siwe.verify(
-            text, signature, domain=self._domain, uri=self._url + path, chain_id=self._deployment.chain_id, at=now
-        )
+        now, chain_id = self._clock(), self._deployment.chain_id
+        message = siwe.check(text, domain=self._domain, uri=self._url + path, chain_id=chain_id, at=now)
+        by_key = siwe.signed_by_key(text, signature, message.address)
         with self._store.begin() as tx:
             if not tx.use_nonce(message.nonce, now):
                 raise Refused("The sign-in nonce is unknown, used or expired. Ask for a new one.")
+        if not by_key and not self._chain.contract_signed(message.address, siwe.personal_digest(text), signature):
+            raise BadSignature("The sign-in message was signed by another key. Ask for a new nonce and sign again.")
         return message
 
     def sign_in(self, text: str, signature: bytes) -> Token:

@@ -7,7 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.command import downgrade
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import insert, inspect
+from sqlalchemy import func, insert, inspect, select
 
 from ledger.adapters.store import _MIGRATIONS, SqlStore, SqlTransaction, migrate, open_engine
 from ledger.adapters.tables import metadata
@@ -306,12 +306,22 @@ def test_relays_of_lost_blocks_are_open_again_and_others_are_not(store):
 
 def test_a_nonce_is_good_once_and_in_time(store):
     with store.begin() as tx:
-        tx.add_nonce("once", START + 10)
-        tx.add_nonce("late", START + 10)
+        tx.add_nonce("once", START + 10, START)
+        tx.add_nonce("late", START + 10, START)
         assert tx.use_nonce("once", START + 9)
         assert not tx.use_nonce("once", START + 9)
         assert not tx.use_nonce("late", START + 10)
         assert not tx.use_nonce("never", START)
+
+
+def test_expired_nonces_and_old_requests_do_not_pile_up(store):
+    with store.begin() as tx:
+        for second in range(50):
+            tx.add_nonce(f"nonce {second}", START + second + 10, START + second)
+            assert tx.use_request(JOURNAL, to_hash(second.to_bytes(32)), START + second, 10)
+        tables = [metadata.tables[name] for name in ("nonces", "requests")]
+        rows = [tx._db.execute(select(func.count()).select_from(table)).scalar() for table in tables]
+    assert rows == [10, 11]
 
 
 def test_a_bearer_token_ends(store):

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import siwe
-from ledger.errors import BadSignature, Expired, InvalidInput, NotAuthorised, Refused, VolensError
+from ledger.errors import BadSignature, Expired, InvalidInput, LedgerUnavailable, NotAuthorised, Refused, VolensError
 from ledger.invitations import encryption_key_of
-from ledger.model import ENCRYPTION_KEY_SIZE
+from ledger.model import ENCRYPTION_KEY_SIZE, address
 from ledger.services.sign_in import NONCE_LIFE, TOKEN_LIFE
 from ledger.siwe import MAX_AHEAD, SignIn, parse, personal_digest
 from ledger.typed_data import parse_signature
@@ -33,8 +33,7 @@ def message(forge, **changes):
         MESSAGE,
         nonce=forge.services.sign_ins.nonce()[0],
         issued_at=forge.chain.now,
-        expires_at=forge.chain.now + 300,
-        **changes,
+        **({"expires_at": forge.chain.now + 300} | changes),
     )
 
 
@@ -211,14 +210,72 @@ def test_a_message_from_the_future_is_refused(listed):
 
 
 def test_nobody_signs_in_as_somebody_else(listed):
-    said = message(listed)
     with pytest.raises(BadSignature):
-        sign_in(listed, said, by=key("stranger"))
+        sign_in(listed, message(listed), by=key("stranger"))
+    said = message(listed).text()
     with pytest.raises(BadSignature):
-        listed.services.sign_ins.sign_in(said.text(), signed(said.text().replace("Volens", "Another")))
+        listed.services.sign_ins.sign_in(said, signed(said.replace("Volens", "Another")))
     for signature in (b"", b"\0" * 65, b"\1" * 64):
-        with pytest.raises(VolensError):
-            listed.services.sign_ins.sign_in(said.text(), signature)
+        with pytest.raises(BadSignature):
+            listed.services.sign_ins.sign_in(message(listed).text(), signature)
+
+
+# Accounts with code (ERC-1271)
+
+WALLET = address("0x" + "a1" * 20)
+
+
+def with_code(forge, answer):
+    """An account with code; returns what it was asked."""
+    asked = []
+
+    def wallet(digest, signature):
+        asked.append((digest, signature))
+        return answer(digest, signature)
+
+    forge.chain._contracts = replace(forge.chain._contracts, wallets={WALLET: wallet})
+    return asked
+
+
+def test_a_contract_account_signs_in_with_what_its_code_accepts(listed):
+    asked = with_code(listed, lambda _, signature: signature == b"two of three owners")
+    said = message(listed, address=WALLET).text()
+    token = listed.services.sign_ins.sign_in(said, b"two of three owners")
+    assert listed.services.sign_ins.who(token.value) == WALLET
+    assert asked == [(personal_digest(said), b"two of three owners")]
+
+
+def test_a_contract_account_that_says_no_does_not(listed):
+    with_code(listed, lambda *_: False)
+    with pytest.raises(BadSignature):
+        listed.services.sign_ins.sign_in(message(listed, address=WALLET).text(), b"anything")
+
+
+def test_code_is_asked_only_for_a_nonce_of_ours_and_only_once(listed):
+    asked = with_code(listed, lambda *_: False)
+    said = message(listed, address=WALLET)
+    invented = replace(said, nonce="a1b2c3d4e5").text()
+    for text, kind in ((invented, Refused), (said.text(), BadSignature), (said.text(), Refused)):
+        with pytest.raises(kind):
+            listed.services.sign_ins.sign_in(text, b"anything")
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("changes", [{"domain": "evil.example"}, {"chain_id": 5}, {"expires_at": START - 1}])
+def test_code_is_not_asked_about_a_message_that_says_the_wrong_thing(listed, changes):
+    asked = with_code(listed, lambda *_: True)
+    with pytest.raises(VolensError):
+        listed.services.sign_ins.sign_in(message(listed, address=WALLET, **changes).text(), b"anything")
+    assert asked == []
+
+
+def test_while_the_node_is_away_only_keys_sign_in(listed):
+    with_code(listed, lambda *_: True)
+    ours, theirs = message(listed), message(listed, address=WALLET)
+    listed.chain.faults.unreachable = True
+    with pytest.raises(LedgerUnavailable):
+        listed.services.sign_ins.sign_in(theirs.text(), b"anything")
+    assert sign_in(listed, ours)
 
 
 # Answering an invitation
