@@ -304,7 +304,10 @@ class Transaction(Protocol):
         """Forget the hashes of old blocks; their events stay."""
         ...
 
-    def events(self) -> Iterator[LedgerEvent]: ...  # noqa: D102
+    def events(self, above: int = -1) -> Iterator[LedgerEvent]:
+        """The stored events of the blocks above a height, in block and log order."""
+        ...
+
     def fact(self, name: str) -> Any: ...  # noqa: D102
     def set_fact(self, name: str, value: Any) -> None: ...  # noqa: D102
 

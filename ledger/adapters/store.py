@@ -174,9 +174,10 @@ class SqlTransaction:
         """Forget the hashes of old blocks; their events stay."""
         self._db.execute(delete(t.blocks).where(t.blocks.c.number < number))
 
-    def events(self) -> Iterator[LedgerEvent]:
-        """Every stored event in block and log order."""
-        query = select(t.events.c.name, t.events.c.fields).order_by(t.events.c.block_number, t.events.c.log_index)
+    def events(self, above: int = -1) -> Iterator[LedgerEvent]:
+        """The stored events of the blocks above a height, in block and log order."""
+        query = select(t.events.c.name, t.events.c.fields).where(t.events.c.block_number > above)
+        query = query.order_by(t.events.c.block_number, t.events.c.log_index)
         for name, fields in self._db.execute(query):
             yield _EVENTS[name](**fields)
 

@@ -18,6 +18,8 @@ from ledger.evidence import Moment
 from ledger.model import Hash
 from ledger.ports import Chain, Logged, Store, Transaction
 from ledger.proofs import Header
+from ledger.services.endpoints import Endpoints
+from ledger.services.trust import Trust
 from ledger.slots import Proven, ProvenFacts, Slot, head_slot
 from ledger.state import LedgerState, replay
 
@@ -27,6 +29,9 @@ STEP = 1000
 """Blocks read at a time while catching up."""
 WAIT = 2.0
 """Seconds to wait for another thread that is asking the node."""
+CLOSED = "closed"
+"""The fact in the store that says why the gate is closed until an operator acts."""
+_NOTHING = (-1, Hash(""))
 PROOF_TRIES = 3
 """anvil's proofs sometimes do not match the block they were asked for; asked again, they do."""
 
@@ -45,13 +50,18 @@ class Snapshot:
 
 
 class Index:
-    """Follows the chain on demand: every question first asks whether there is a newer block.
+    """Follows the chain on demand, and by `follow`: every question first asks whether there is a newer block.
+
+    Several may share one store. What one has read from the node and proven, the others read from the store, and
+    believe it only when it adds up to the proven heads.
 
     Args:
         chain, store, deployment: where to read, where to keep, and what is pinned.
         confirmations: how many blocks deep a grant must be, the newest block counting as one.
         reorganisation_limit: how many blocks may be replaced before an operator must look.
         progress: called with (done, total) blocks while catching up.
+        witnesses: further nodes, which must agree with the one that is read from.
+        trust: what is remembered of faults; a new one by default.
     """
 
     def __init__(
@@ -62,17 +72,22 @@ class Index:
         confirmations: int = 1,
         reorganisation_limit: int = 256,
         progress: Callable[[int, int], None] | None = None,
+        witnesses: Sequence[Chain] = (),
+        trust: Trust | None = None,
     ) -> None:
-        self._chain, self._store, self._deployment = chain, store, deployment
+        self.trust = trust or Trust(confirmations)
+        self._chain, self._store, self._deployment = Endpoints((chain, *witnesses), self.trust), store, deployment
         self._confirmations, self._limit = confirmations, reorganisation_limit
-        self._progress = progress
+        self.progress = progress
         self._lock = threading.RLock()
-        self._closed: WrongChain | None = None
+        self._kept_closed = False
         self._snapshot: Snapshot | None = None
+        self._looked_at: Hash | None = None
         self._last: Snapshot | None = None
         with store.begin() as tx:
             self._pin(tx)
-        self._state = LedgerState.empty(deployment.chain_id, deployment.addresses)  # see `_refresh`
+        self._empty = LedgerState.empty(deployment.chain_id, deployment.addresses)
+        self._state, self._read_to = self._empty, _NOTHING  # the state, proven, and the block it is that of
 
     def _pin(self, tx: Transaction) -> None:
         """Refuse a store that belongs to another ledger."""
@@ -86,10 +101,6 @@ class Index:
                 "Use the deployment file it was made with, or another state directory."
             )
 
-    def _replay(self, tx: Transaction) -> LedgerState:
-        deployment = self._deployment
-        return replay(LedgerState.empty(deployment.chain_id, deployment.addresses), tx.events())
-
     def check_chain(self) -> None:
         """Check that the node is on the pinned chain with the pinned code. Closes the gate when it is not.
 
@@ -97,26 +108,41 @@ class Index:
             WrongChain: chain id, genesis or the code of a contract differ from the deployment facts.
             LedgerUnavailable: the node cannot say.
         """
+        self._check_name()
         deployment = self._deployment
-        if (found := self._chain.chain_id()) != deployment.chain_id:
-            raise self._close(f"The node is on chain {found}, not on {deployment.chain_id}.")
-        if self._chain.header(0).hash != deployment.genesis:
-            raise self._close("The node's chain has another genesis block: it is not the chain this ledger is on.")
         head = self._chain.head()
         for name in deployment.contracts:
             account, _ = self._chain.proof(head.hash, name, ())
             if account.verify(head).code_hash != deployment.contracts[name].code_hash:
                 raise self._close(f"The contract {name} is not there or has other code than was deployed.")
 
+    def _check_name(self) -> None:
+        if (found := self._chain.chain_id()) != self._deployment.chain_id:
+            raise self._close(f"The node is on chain {found}, not on {self._deployment.chain_id}.")
+        if self._chain.header(0).hash != self._deployment.genesis:
+            raise self._close("The node's chain has another genesis block: it is not the chain this ledger is on.")
+
     def _close(self, why: str) -> WrongChain:
-        self._closed = WrongChain(why)
-        _log.error("gate closed: %s", why)
-        return self._closed
+        return self.trust.close(why)
+
+    def _keep_closed(self) -> None:
+        """Let a closed gate outlive this process, and open it when an operator did, in whichever process."""
+        closed = self.trust.closed
+        with self._store.begin() as tx:
+            kept = tx.fact(CLOSED)
+            if closed is not None and not self._kept_closed and not kept:
+                tx.set_fact(CLOSED, kept := str(closed))
+        if kept:
+            self._kept_closed = True
+            self._close(kept)
+        elif self._kept_closed:
+            self._kept_closed, self._snapshot = False, None
+            self.trust.reopen()
 
     def accept_loss(self) -> int:
-        """An operator's word that blocks were lost (a devnet that was killed): follow what is left of the chain.
+        """An operator's word that a closed gate may open, also where blocks were lost: follow what is there now.
 
-        What was relayed in them is sent again, and what was withdrawn in them stays on the deny list.
+        What was relayed in lost blocks is sent again, and what was withdrawn in them stays on the deny list.
 
         Returns:
             How many blocks are missing; 0 when the chain is where it was, or further.
@@ -129,13 +155,15 @@ class Index:
             head = self._chain.head()
             with self._store.begin() as tx:
                 highest, known = tx.fact("highest") or 0, tx.blocks()
-            if head.number < highest:
-                common = self._common(known, head)
-                with self._store.begin() as tx:
+            common = self._common(known, head, unlimited=True)
+            with self._store.begin() as tx:
+                if known and common < known[-1][0]:
                     tx.drop_blocks_above(common)
                     tx.reopen_relays_above(common)
                     tx.set_fact("highest", head.number)
-            self._snapshot = self._closed = None
+                tx.set_fact(CLOSED, None)
+            self._snapshot, self._kept_closed = None, False
+            self.trust.reopen()
             return max(int(highest - head.number), 0)
 
     @contextmanager
@@ -162,7 +190,18 @@ class Index:
     @property
     def closed(self) -> bool:
         """Whether the gate is closed until an operator acts."""
-        return self._closed is not None
+        return self.trust.closed is not None
+
+    def follow(self) -> None:
+        """Read what is new, without anybody asking: what was withdrawn on the chain itself is denied from then on.
+
+        Raises:
+            Unavailable, Untrusted: as `at_head`.
+        """
+        with self.at_head() as snapshot:
+            if self._looked_at != snapshot.head.hash:
+                self._check_name()
+                self._looked_at = snapshot.head.hash
 
     def require(self, number: int, block: Hash) -> None:
         """Make sure that answers are at least as fresh as a block somebody has seen.
@@ -180,31 +219,45 @@ class Index:
                 raise InvalidInput("The token names a block that is not on this chain.")
 
     def _refresh(self) -> Snapshot:
-        if self._closed is not None:
-            raise self._closed
+        if self.closed:
+            self._keep_closed()
+        self.trust.ready()
+        try:
+            snapshot = self._newest()
+        except WrongChain:
+            self._keep_closed()
+            raise
+        self.trust.admit(snapshot.head)
+        return snapshot
+
+    def _newest(self) -> Snapshot:
+        """The newest block, verified; whether it may be answered from is not said yet."""
         head = self._chain.head()
         if self._snapshot is not None and self._snapshot.head.hash == head.hash:
             return self._snapshot
         # Whatever happens from here on, what was said of the old head may no longer be in memory.
-        trusted, self._snapshot = self._snapshot is not None, None
+        self._snapshot = None
+        self._keep_closed()
+        self.trust.ready()
         for attempt in range(PROOF_TRIES):
-            if not trusted:
-                with self._store.begin() as tx:
-                    self._state = self._replay(tx)
-            trusted = False
+            if attempt == PROOF_TRIES - 1:
+                self._read_to = _NOTHING  # should memory be what is wrong
             try:
                 self._catch_up(head)
                 confirmed = self._confirmed(head)
+                self.trust.proof(True)
                 break
             except (InvalidProof, LedgerUnavailable) as error:
                 if attempt == PROOF_TRIES - 1:
+                    if isinstance(error, InvalidProof):
+                        self.trust.proof(False)
                     raise LedgerUnavailable("What the Ethereum node says of its logs cannot be proven.") from error
                 head = self._chain.head()
         self._snapshot = self._last = Snapshot(head, confirmed, self._state)
         return self._snapshot
 
     def _catch_up(self, head: Header) -> None:
-        """Read what is new, verify it, then store it.
+        """Read what is new, from the store and then from the node; verify it, then store it.
 
         The store is not held while the node is asked: it must be free to take a revocation, however slow the node is.
         """
@@ -221,22 +274,45 @@ class Index:
             self.check_chain()
             _log.warning("reorganisation: back to block %d", common)
             with self._store.begin() as tx:
+                if tx.blocks() != known:
+                    raise LedgerUnavailable("Another process reads the chain. Ask again shortly.")
                 tx.drop_blocks_above(common)
                 tx.reopen_relays_above(common)
-                self._state = self._replay(tx)
+        state = self._read_stored()
         read = list(self._read(max(common + 1, self._deployment.first_block), head))
-        # Nothing is applied before it is proven: `last` is read by others meanwhile, and shares this state.
-        self._verify_heads(head, _fold(self._state.heads, (entry.event for _, logged in read for entry in logged)))
+        # Nothing is applied before it is proven: `last` is read by others meanwhile, and may share this state.
+        self._verify_heads(head, _fold(state.heads, (entry.event for _, logged in read for entry in logged)))
+        if read:
+            self._write(common, head, read)
+        for _, logged in read:
+            for entry in logged:
+                state.apply(entry.event)
+        self._state = state
+        self._read_to = head.number, head.hash
+
+    def _read_stored(self) -> LedgerState:
+        """The state up to the newest stored block, whoever stored it: what is in memory and, unproven, what is not."""
+        number, block = self._read_to
         with self._store.begin() as tx:
+            known = tx.blocks()
+            if (number, block) not in known:
+                return replay(self._empty, tx.events())
+            if known[-1][0] == number:
+                return self._state
+            return replay(self._state, tx.events(above=number))
+
+    def _write(self, common: int, head: Header, read: Sequence[tuple[Sequence[Header], Sequence[Logged]]]) -> None:
+        """Store what was read above a block and is proven, unless another process did meanwhile."""
+        with self._store.begin() as tx:
+            known = tx.blocks()
+            if (known[-1][0] if known else self._deployment.first_block - 1) != common:
+                raise LedgerUnavailable("Another process reads the chain. Ask again shortly.")
             for headers, logged in read:
                 tx.add_blocks(headers, logged)
                 for entry in logged:
                     _remember_withdrawal(tx, entry.event)
             tx.forget_blocks_below(head.number - self._limit)
             tx.set_fact("highest", head.number)
-        for _, logged in read:
-            for entry in logged:
-                self._state.apply(entry.event)
 
     def _read(self, first: int, head: Header) -> Iterator[tuple[Sequence[Header], Sequence[Logged]]]:
         """Blocks from a height to the head with their logs; of those that cannot be replaced any more only the logs."""
@@ -244,8 +320,8 @@ class Index:
         for start in range(first, last_full, STEP):
             end = min(start + STEP, last_full)
             yield (), _in_order(self._chain.events_between(start, end - 1), range(start, end))
-            if self._progress:
-                self._progress(end - first, head.number - first + 1)
+            if self.progress:
+                self.progress(end - first, head.number - first + 1)
         parent: Header | None = None
         for number in range(max(first, last_full, 0), head.number + 1):
             header = head if number == head.number else self._chain.header(number)
@@ -254,14 +330,14 @@ class Index:
             yield (header,), _in_order(self._chain.events(header.hash), range(number, number + 1))
             parent = header
 
-    def _common(self, known: Sequence[tuple[int, Hash]], head: Header) -> int:
-        """The newest block that we and the node both have."""
+    def _common(self, known: Sequence[tuple[int, Hash]], head: Header, unlimited: bool = False) -> int:
+        """The newest block that we and the node both have; with `unlimited`, the start when there is none."""
         if not known:
             return self._deployment.first_block - 1
         for number, block in reversed(known):
             if number <= head.number and (head if number == head.number else self._chain.header(number)).hash == block:
                 return number
-        if known[0][0] <= self._deployment.first_block:
+        if unlimited or known[0][0] <= self._deployment.first_block:
             return self._deployment.first_block - 1
         raise self._close(f"More than {self._limit} blocks were replaced. An operator must look at it.")
 

@@ -161,7 +161,9 @@ class Gate:
             except InvalidProof as error:
                 _log.warning("a proof did not hold (try %d): %s", attempt + 1, error)
                 continue
+            self._index.trust.proof(True)
             return facts
+        self._index.trust.proof(False)
         raise LedgerUnavailable("The Ethereum node's proofs do not hold.")
 
     def _refuse(self, identifier: str, question: Question, openings: Openings, decision: Decision) -> None:
