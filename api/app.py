@@ -5,11 +5,13 @@ The only module in api/ that names adapters.
 
 import json
 import logging
+import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -43,6 +45,7 @@ from ledger.services.records import Records
 from ledger.services.relay import Relays
 from ledger.services.release import Gate
 from ledger.services.sign_in import SignIns
+from ledger.services.trust import Trust
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +69,12 @@ DEVELOPMENT_ACCOUNTS = {
 def wall_clock() -> int:
     """Unix seconds now."""
     return int(time.time())
+
+
+def free_space(folder: Path) -> float:
+    """The share of a folder's disk that is free."""
+    usage = shutil.disk_usage(folder)
+    return usage.free / usage.total
 
 
 def read_deployment(settings: Settings) -> Deployment:
@@ -97,10 +106,14 @@ def build(settings: Settings) -> Services:
         for key in (*masters, relayer, log_key):
             if address_of(key.reveal()) in DEVELOPMENT_ACCOUNTS:
                 raise InvalidInput("A key is one that every development node prints. Make keys of your own.")
-    node = Node(settings.rpc_url)
-    chain, sender = Web3Chain(node, deployment), Web3Sender(node, deployment, relayer.reveal())
+    nodes = [Node(url, settings.rpc_timeout) for url in settings.rpc_urls]
+    chain, *witnesses = (Web3Chain(node, deployment) for node in nodes)
+    sender = Web3Sender(nodes[0], deployment, relayer.reveal())
     store, vault, keys = open_stores(settings)
-    services = assemble(settings, deployment, chain, sender, store, vault, keys, lambda: master_keys(settings), log_key)
+    services = assemble(
+        settings, deployment, chain, sender, store, vault, keys, lambda: master_keys(settings), log_key,
+        witnesses=witnesses, steady=time.monotonic, space=lambda: free_space(settings.state_dir),
+    )  # fmt: skip
     services.index.check_chain()
     try:
         services.erasure.resume()
@@ -132,8 +145,16 @@ def assemble(
     masters: Callable[[], Sequence[Secret[bytes]]],
     log_key: Secret[bytes],
     clock: Callable[[], int] = wall_clock,
+    witnesses: Sequence[Chain] = (),
+    steady: Callable[[], float] | None = None,
+    space: Callable[[], float] | None = None,
 ) -> Services:
-    """The use cases over given implementations of the ports."""
+    """The use cases over given implementations of the ports.
+
+    Args:
+        witnesses: further nodes, which must agree with `chain`.
+        steady, space: a clock that nobody can set, and the share of the disk that is free; see `Trust`.
+    """
     limits = Limits(
         per_address=settings.rate_per_address,
         per_party=settings.rate_per_party,
@@ -143,7 +164,15 @@ def assemble(
         proxies=settings.trusted_proxies,
     )
     custodian = Custodian(masters, keys, deployment.domain)
-    index = Index(chain, store, deployment, settings.confirmations, settings.reorganisation_limit)
+    index = Index(
+        chain,
+        store,
+        deployment,
+        settings.confirmations,
+        settings.reorganisation_limit,
+        witnesses=witnesses,
+        trust=Trust(settings.confirmations, clock, steady, space),
+    )
     integrity = Integrity(vault)
     shared: dict[str, Any] = {"index": index, "store": store, "deployment": deployment, "clock": clock}
     return Services(
@@ -175,13 +204,16 @@ def assemble(
 
 
 class Worker:
-    """A thread that brings relays to the chain, makes bundles and anchors the log, until it is stopped."""
+    """A thread that does some steps again and again, until it is stopped.
 
-    def __init__(self, services: Services) -> None:
-        self._steps = (services.relays.pump, services.bundling.capture, services.log.anchor)
-        self._interval = services.settings.relay_interval
+    Args:
+        interval: seconds of rest between two rounds.
+    """
+
+    def __init__(self, name: str, interval: float, *steps: Callable[[], object]) -> None:
+        self._steps, self._interval = steps, interval
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Start working."""
@@ -206,14 +238,20 @@ class Worker:
 
 def create_app(services: Services) -> FastAPI:
     """The HTTP application over a set of use cases."""
-    worker = Worker(services)
+    settings = services.settings
+    workers = (
+        Worker("follower", settings.head_interval, services.index.follow),
+        Worker("worker", settings.relay_interval, services.relays.pump, services.bundling.capture, services.log.anchor),
+    )
     services.metrics.read_from(lambda: readings(services))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        worker.start()
+        for worker in workers:
+            worker.start()
         yield
-        worker.stop()
+        for worker in workers:
+            worker.stop()
         services.store.close()
         services.keys.close()
 

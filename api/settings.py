@@ -28,7 +28,9 @@ class Settings(BaseSettings):
     state_dir: Path = Field(Path(".volens"), description="Where database, sealed files and keys are kept.")
     database_url: str = Field("", description="SQLAlchemy URL of the store; empty: SQLite in the state directory.")
     key_store_url: str = Field("", description="SQLAlchemy URL of record keys; empty: keys/records.db in state_dir.")
-    rpc_url: str = Field("http://127.0.0.1:8545", description="JSON-RPC endpoint of an Ethereum node.")
+    rpc_url: str = Field("http://127.0.0.1:8545", description="JSON-RPC endpoints of Ethereum nodes, comma separated.")
+    rpc_timeout: float = Field(5, gt=0, le=60, description="Seconds after which a node counts as unreachable.")
+    head_interval: float = Field(1, gt=0, le=60, description="Seconds between two looks at the newest block.")
     deployment_file: Path | None = Field(None, description="Deployment facts; default: deployment.json in state_dir.")
     master_key_file: Path | None = Field(None, description="The custodian's 32-byte master key in hexadecimal.")
     master_key: SecretStr | None = Field(None, description="The same key itself, where there can be no file.")
@@ -87,6 +89,11 @@ class Settings(BaseSettings):
                 "VOLENS_PUBLIC_URL must begin with https://: tokens and keys must not cross a network in the open."
             )
         return self
+
+    @property
+    def rpc_urls(self) -> tuple[str, ...]:
+        """The URLs of the nodes; the first is preferred, the others must agree with it."""
+        return tuple(url.strip() for url in self.rpc_url.split(",") if url.strip()) or ("",)
 
     @property
     def url(self) -> str:

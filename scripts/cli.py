@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from scripts.commands import audit, keys, parties, recipients, records, wallets
+from scripts.commands import audit, gate, keys, parties, recipients, records, wallets
 from scripts.console import DEFAULT_FACTS, DEFAULT_RPC, Json, RpcUrl, command, load_deployment, out, show
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(records.app, name="record", help="The institution: seal, invite, r
 app.add_typer(parties.app, name="party", help="Keys of institutions and recipients; the Directory.")
 app.add_typer(parties.forms, name="form", help="Consent forms and channel terms.")
 app.add_typer(keys.app, name="keys", help="The operator: the custodian's master key.")
+app.add_typer(gate.app, name="gate", help="The operator: why the gate is shut, and opening it.")
 app.add_typer(audit.app, name="audit", help="The auditor: replay the ledger, verify evidence.")
 
 
@@ -65,6 +66,8 @@ def up(
     node_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the devnet; 0 for any.")] = 8545,
 ) -> None:
     """Run the ledger until Ctrl-C: a devnet, the contracts and the service."""
+    from rich.progress import Progress
+
     from api.logs import set_up
     from api.settings import read_settings
     from scripts.devnet import Kind
@@ -75,9 +78,17 @@ def up(
     os.umask(0o077)  # whatever is written from here on is nobody else's
     settings = read_settings(state_dir=state, host=host, port=port)
     set_up(settings.log_format, settings.log_level)
+    bar = Progress(console=out, transient=True, disable=not out.is_terminal)
+    task = bar.add_task("reading the chain", total=None)
+
+    def read(done: int, total: int) -> None:
+        bar.update(task, completed=done, total=total)
+        bar.start()
+
     with Stack.start(
-        state, chain=kind, rpc_url=rpc_url, host=host, port=port, node_port=node_port, progress=out.print
+        state, chain=kind, rpc_url=rpc_url, host=host, port=port, node_port=node_port, progress=out.print, read=read
     ) as stack:
+        bar.stop()
         out.print(f"\nVolens      {stack.url}")
         out.print(f"API         {stack.url}/openapi.json")
         out.print(f"Node        {stack.rpc_url}")

@@ -30,7 +30,14 @@ err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Url = Annotated[str, typer.Option("--url", envvar="VOLENS_URL", help="The service.")]
-RpcUrl = Annotated[str, typer.Option("--rpc-url", envvar="VOLENS_RPC_URL", help="An Ethereum node.")]
+
+
+def _first(value: str) -> str:
+    """Of the nodes that a service reads, a command asks the first."""
+    return value.split(",", maxsplit=1)[0].strip()
+
+
+RpcUrl = Annotated[str, typer.Option("--rpc-url", envvar="VOLENS_RPC_URL", callback=_first, help="An Ethereum node.")]
 Facts = Annotated[
     Path, typer.Option("--deployment", envvar="VOLENS_DEPLOYMENT_FILE", help="The file of deployment facts.")
 ]

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -17,7 +18,7 @@ from api.services import Services
 from api.settings import Settings, read_key, read_settings
 from ledger.adapters.node import Node
 from ledger.deployment import Deployment
-from ledger.errors import Conflict, InvalidInput, VolensError
+from ledger.errors import Conflict, InvalidInput, Unavailable, Untrusted, VolensError
 from ledger.model import Address
 from scripts.deploy import check_chain, deploy, write
 from scripts.devnet import Devnet, Kind, set_balance
@@ -88,7 +89,7 @@ class Stack:
         self, settings: Settings, devnet: Devnet | None, bound: socket.socket, services: Services, held: IO[bytes]
     ) -> None:
         self.settings, self.devnet, self.services = settings, devnet, services
-        self.url, self.rpc_url, self.deployment = settings.url, settings.rpc_url, services.deployment
+        self.url, self.rpc_url, self.deployment = settings.url, settings.rpc_urls[0], services.deployment
         self._bound, self._held = bound, held
         config = uvicorn.Config(
             create_app(services),
@@ -113,6 +114,7 @@ class Stack:
         node_port: int = 0,
         block_time: float = BLOCK_TIME,
         progress: Progress = lambda _: None,
+        read: Callable[[int, int], None] | None = None,
     ) -> Self:
         """Start everything that is not there yet, from what the state folder holds.
 
@@ -146,6 +148,10 @@ class Stack:
             services = build(settings)
             if devnet is not None and (lost := services.index.accept_loss()):
                 logging.getLogger(__name__).warning("the devnet lost %d blocks; what was relayed is sent again", lost)
+            services.index.progress = read
+            with suppress(Unavailable, Untrusted):  # the service itself says what is wrong
+                services.index.follow()
+            services.index.progress = None
             return cls(settings, devnet, bound, services, held)
         except BaseException:
             bound.close()
@@ -198,7 +204,7 @@ def _prepare(settings: Settings, devnet: Devnet | None, progress: Progress) -> D
     """Make missing keys, give the devnet's payers something to pay with, deploy what is missing."""
     known = read_deployment(settings) if settings.deployment.exists() else None
     if known is not None:
-        check_chain(settings.rpc_url, known)
+        check_chain(settings.rpc_urls[0], known)
     operator = SigningKey.from_secret(make_key(operator_key(settings.state_dir)))
     relayer = SigningKey.from_secret(make_key(settings.relayer_key))
     if settings.master_key is None:
@@ -206,12 +212,12 @@ def _prepare(settings: Settings, devnet: Devnet | None, progress: Progress) -> D
     make_key(settings.log_key)
     if devnet is not None:
         for account in (operator.address, relayer.address):
-            if balance(settings.rpc_url, account) < STAKE // 2:
-                set_balance(settings.rpc_url, account, STAKE)
-    elif not balance(settings.rpc_url, relayer.address):
+            if balance(settings.rpc_urls[0], account) < STAKE // 2:
+                set_balance(settings.rpc_urls[0], account, STAKE)
+    elif not balance(settings.rpc_urls[0], relayer.address):
         progress(f"The relayer {relayer.address} has no ether: send it some, or nothing can be recorded.")
     secret = make_key(operator_key(settings.state_dir))
-    deployment = deploy(settings.rpc_url, secret, operator.address, progress, known)
+    deployment = deploy(settings.rpc_urls[0], secret, operator.address, progress, known)
     if devnet is not None and known is None:
         devnet.save()  # before the facts: they must never outlive the chain they are about
     write(deployment, settings.deployment)

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 import warnings
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from ledger.adapters.keys import SqlKeys
 from ledger.adapters.memory import Faults, MemoryChain, MemoryVault
 from ledger.adapters.store import SqlStore, open_engine
 from ledger.documents import Profile, channel_terms, document_hash
-from ledger.errors import Unavailable, VolensError
+from ledger.errors import Unavailable, Untrusted, VolensError
 from ledger.events import LedgerEvent, Published, Registered
 from ledger.model import Consent, Grant, Hash, Message, ReleaseRequest, Revocation, to_hash
 from ledger.ports import Store
@@ -26,6 +27,7 @@ from ledger.sealing import EncryptionKey, Secret
 from ledger.services.questions import Answer
 from ledger.services.records import Deposit
 from ledger.services.release import Release
+from ledger.services.trust import GOOD_HEADS
 from ledger.state import ROLE_CONTROLLER, ROLE_RECIPIENT
 from ledger.typed_data import Domain, parse_signature, struct_hash
 from scripts.vector_sources.world import CHAIN_ID, CHANNELS, DAY, START, World, phrase
@@ -186,6 +188,12 @@ class Forge:
 
     def mine(self, blocks: int = 1) -> None:
         self.chain.mine(blocks)
+
+    def recover(self) -> None:
+        """Let the nodes answer well so often that they are believed again after they did not."""
+        for _ in range(GOOD_HEADS):
+            with suppress(Unavailable, Untrusted):
+                self.services.index.follow()
 
     def settle(self) -> None:
         """Let what waits in the outbox become final."""

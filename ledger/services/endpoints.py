@@ -53,7 +53,7 @@ class Endpoints:
         reading, head = max(heads, key=lambda found: found[1].number)  # of several, the first: the preferred
         names = tuple((id(chain), found.hash) for chain, found in heads)
         if names != self._agreed:
-            for chain, found in heads:
+            for _, found in heads:
                 self._compare(head, reading, found)
             self._agreed = names
         self._chains.sort(key=lambda chain: chain is not reading)

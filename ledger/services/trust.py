@@ -53,6 +53,7 @@ class Trust:
         self._agreed_at = 0
         self._skewed_at: int | None = None
         self._proofs: deque[tuple[float, bool]] = deque()
+        self._bad = 0
         self.closed: WrongChain | None = None
 
     def close(self, why: str) -> WrongChain:
@@ -66,6 +67,7 @@ class Trust:
         """An operator has looked."""
         self.closed = None
         self._proofs.clear()
+        self._bad = 0
 
     def outage(self) -> None:
         """No node answered, or none sensibly."""
@@ -84,10 +86,10 @@ class Trust:
         """
         now = self._now()
         self._proofs.append((now, held))
+        self._bad += not held
         while now - self._proofs[0][0] > PROOF_WINDOW:
-            self._proofs.popleft()
-        bad = sum(not good for _, good in self._proofs)
-        if bad >= FEW_PROOFS and bad > MAX_BAD_PROOFS * len(self._proofs):
+            self._bad -= not self._proofs.popleft()[1]
+        if self._bad >= FEW_PROOFS and self._bad > MAX_BAD_PROOFS * len(self._proofs):
             raise self.close("Too many of the node's proofs do not hold. An operator must look at it.")
 
     def ready(self) -> None:

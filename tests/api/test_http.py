@@ -487,6 +487,7 @@ def test_a_revocation_is_taken_while_the_chain_is_down(web, w):
         assert web.send(path, message, w.patient).status_code == 202
     problem(web.send("/v1/consents", web.forge.consent_to(), w.patient), 503, "ledger_unavailable")
     web.forge.chain.faults.unreachable = False
+    web.forge.recover()
     assert web.forge.reason() == "revoked"
 
 

@@ -179,6 +179,7 @@ def test_a_consent_that_waited_too_long_fails(make_forge):
         forge.services.relays.pump()
     forge.chain.faults = Faults()
     forge.chain.now += 1000
+    forge.recover()
     forge.settle()
     assert (status(forge, relay).status, status(forge, relay).problem) == ("failed", "DeadlinePassed")
     assert forge.reason() == "no_consent"
