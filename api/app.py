@@ -219,14 +219,17 @@ class Worker:
         """Start working."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Stop after the step at hand; what is not sent stays stored."""
+    def stop(self, deadline: float) -> None:
+        """Stop after the step at hand, waiting so many seconds for it; what is not sent stays stored."""
         self._stop.set()
-        self._thread.join(timeout=10)
+        if self._thread.is_alive():
+            self._thread.join(timeout=deadline)
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval):
             for step in self._steps:
+                if self._stop.is_set():
+                    return
                 try:
                     step()
                 except VolensError as error:
@@ -251,7 +254,7 @@ def create_app(services: Services) -> FastAPI:
             worker.start()
         yield
         for worker in workers:
-            worker.stop()
+            worker.stop(settings.shutdown_deadline)
         services.store.close()
         services.keys.close()
 

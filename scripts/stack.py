@@ -76,6 +76,18 @@ def claim(state: Path) -> IO[bytes]:
     return held
 
 
+def configure(services: Services) -> uvicorn.Config:
+    """How the service is served."""
+    return uvicorn.Config(
+        create_app(services),
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        proxy_headers=False,  # whose X-Forwarded-For is believed, api/limits.py says
+        timeout_graceful_shutdown=services.settings.shutdown_deadline,
+    )
+
+
 class Stack:
     """A running ledger. Use it in a ``with`` statement.
 
@@ -91,15 +103,7 @@ class Stack:
         self.settings, self.devnet, self.services = settings, devnet, services
         self.url, self.rpc_url, self.deployment = settings.url, settings.rpc_urls[0], services.deployment
         self._bound, self._held = bound, held
-        config = uvicorn.Config(
-            create_app(services),
-            log_config=None,
-            access_log=False,
-            lifespan="on",
-            proxy_headers=False,  # whose X-Forwarded-For is believed, api/limits.py says
-            timeout_graceful_shutdown=settings.shutdown_deadline,
-        )
-        self._server = uvicorn.Server(config)
+        self._server = uvicorn.Server(configure(services))
         self._thread: threading.Thread | None = None
 
     @classmethod

@@ -1,9 +1,15 @@
 """The service does not start half configured, and says which setting is wrong, never what is in it."""
 
+import json
+
 import pytest
 
+from api.app import build
 from api.settings import COMMAND_VARIABLES, Settings, check_names, parse_key, read_key, read_settings
+from ledger.deployment import Contract, Deployment
 from ledger.errors import InvalidInput
+from ledger.events import DEPLOYED
+from ledger.model import ZERO_ADDRESS, ZERO_HASH
 
 KEY = "11" * 31 + "12"
 
@@ -85,3 +91,17 @@ def test_a_key_that_others_may_read_is_refused(tmp_path, mode):
         read_key(path, "The key")
     path.chmod(0o600)
     assert read_key(path, "The key").reveal() == bytes.fromhex(KEY)
+
+
+def test_a_key_that_every_development_node_prints_is_refused_elsewhere(tmp_path):
+    printed = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
+    keys = tmp_path / "keys"
+    keys.mkdir(mode=0o700)
+    for name, key in (("custodian", KEY), ("relayer", printed), ("log", KEY[::-1])):
+        (keys / f"{name}.key").write_text(key)
+        (keys / f"{name}.key").chmod(0o600)
+    contracts = {name: Contract(ZERO_ADDRESS, ZERO_HASH, 1) for name in DEPLOYED}
+    facts = Deployment(100, ZERO_HASH, contracts).to_json()
+    (tmp_path / "deployment.json").write_text(json.dumps(facts))
+    with pytest.raises(InvalidInput, match="every development node"):
+        build(Settings(state_dir=tmp_path))
