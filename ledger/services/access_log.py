@@ -72,7 +72,9 @@ def note(
         "grant": decision.grant,
         "block": {"number": decision.moment.number, "hash": decision.moment.hash},
     }
-    return tx.append_log(rfc8785.dumps(leaf), question.record if record_known else None)
+    # Who asks about a record that was erased is still for its subject to read.
+    known = record_known or tx.erased(question.record) is not None
+    return tx.append_log(rfc8785.dumps(leaf), question.record if known else None)
 
 
 def read(entry: LogEntry) -> dict[str, Any]:

@@ -214,6 +214,27 @@ def test_who_was_party_to_it_is_told(forge, who):
     assert forge.services.records.of(caller) == []
 
 
+def test_she_still_reads_who_asks_afterwards(forge):
+    erase(forge)
+    before = len(forge.log())
+    forge.ask()
+    (entry,) = forge.log()[before:]
+    assert (entry["asker"], entry["permitted"]) == (forge.world.journal.address, False)
+
+
+def test_over_http_parties_read_that_it_was_erased_and_others_what_they_always_do(web):
+    w = web.forge.world
+    erase(web.forge)
+    for path in (f"/v1/records/{w.record_hash}", f"/v1/records/{w.record_hash}/grants"):
+        told = web.get(path, w.patient)
+        assert (told.status_code, told.json()["type"]) == (410, "urn:volens:error:erased")
+        for by in (w.journal, w.stranger):
+            one, two = (web.get(asked, by) for asked in (path, path.replace(w.record_hash, NOWHERE)))
+            assert (one.status_code, one.json()["detail"]) == (two.status_code, two.json()["detail"])
+            assert one.status_code == 404
+    assert web.get(f"/v1/records/{w.record_hash}/accesses", w.patient).status_code == 200
+
+
 def test_to_everybody_else_it_never_was(forge):
     erase(forge)
     said = []
