@@ -183,7 +183,7 @@ def assemble(
         store=store,
         vault=vault,
         index=index,
-        questions=Questions(**shared, max_age=settings.max_head_age),
+        questions=Questions(**shared, max_age=settings.max_head_age, reuse=settings.head_reuse),
         gate=Gate(**shared, integrity=integrity, custodian=custodian, max_age=settings.max_head_age),
         relays=Relays(**shared, sender=sender, chain=chain, confirmations=settings.confirmations),
         records=Records(**shared, vault=vault, integrity=integrity, custodian=custodian),

@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     rpc_url: str = Field("http://127.0.0.1:8545", description="JSON-RPC endpoints of Ethereum nodes, comma separated.")
     rpc_timeout: float = Field(5, gt=0, le=60, description="Seconds after which a node counts as unreachable.")
     head_interval: float = Field(1, gt=0, le=60, description="Seconds between two looks at the newest block.")
+    head_reuse: float = Field(
+        0.25, ge=0, le=1, description="Seconds for which questions reuse a verified block; releases never do."
+    )
     deployment_file: Path | None = Field(None, description="Deployment facts; default: deployment.json in state_dir.")
     master_key_file: Path | None = Field(None, description="The custodian's 32-byte master key in hexadecimal.")
     master_key: SecretStr | None = Field(None, description="The same key itself, where there can be no file.")

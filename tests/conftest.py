@@ -157,7 +157,9 @@ class Forge:
 
     def restart(self, store: Store | None = None, **changes: Any) -> Services:
         """Services as a new process would make them, on the same (or another) store."""
-        settings = Settings(public_url=URL, confirmations=self.confirmations, max_head_age=MAX_AGE, **self.limits)
+        settings = Settings(
+            public_url=URL, confirmations=self.confirmations, max_head_age=MAX_AGE, head_reuse=0, **self.limits
+        )
         master = Secret(phrase("custodian"))
         parts: dict[str, Any] = {
             "chain": self.chain,

@@ -6,7 +6,9 @@ log makes them differ. A withdrawal once seen is remembered for ever, whatever a
 """
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,6 +64,7 @@ class Index:
         progress: called with (done, total) blocks while catching up.
         witnesses: further nodes, which must agree with the one that is read from.
         trust: what is remembered of faults; a new one by default.
+        steady: seconds that only ever grow, by which the age of a snapshot is told.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Index:
         progress: Callable[[int, int], None] | None = None,
         witnesses: Sequence[Chain] = (),
         trust: Trust | None = None,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self.trust = trust or Trust(confirmations)
         self._chain, self._store, self._deployment = Endpoints((chain, *witnesses), self.trust), store, deployment
@@ -81,6 +85,10 @@ class Index:
         self.progress = progress
         self._lock = threading.RLock()
         self._kept_closed = False
+        self._steady, self._verified_at = (
+            steady,
+            -math.inf,
+        )  # when the node last named our snapshot's block as its newest
         self._snapshot: Snapshot | None = None
         self._looked_at: Hash | None = None
         self._last: Snapshot | None = None
@@ -167,8 +175,12 @@ class Index:
             return max(int(highest - head.number), 0)
 
     @contextmanager
-    def at_head(self) -> Iterator[Snapshot]:
+    def at_head(self, within: float = 0) -> Iterator[Snapshot]:
         """The ledger as of the newest block, verified. Nothing changes it while the block is open.
+
+        Args:
+            within: seconds for which what was verified last may be used again without asking the node; 0 asks afresh,
+                as everything that releases a key must. A closed or doubted gate is never passed over.
 
         Raises:
             LedgerUnavailable: the node does not answer, or withholds logs.
@@ -178,7 +190,7 @@ class Index:
         if not self._lock.acquire(timeout=WAIT):
             raise LedgerUnavailable("The Ethereum node is slow to answer. Ask again shortly.")
         try:
-            yield self._refresh()
+            yield self._recent(within) or self._refresh()
         finally:
             self._lock.release()
 
@@ -218,16 +230,25 @@ class Index:
             if known.get(number, block) != block:
                 raise InvalidInput("The token names a block that is not on this chain.")
 
+    def _recent(self, within: float) -> Snapshot | None:
+        """The last snapshot, if it was verified less than so many seconds ago and nothing was doubted since."""
+        if self._snapshot is None or self.closed or self._steady() - self._verified_at >= within:
+            return None
+        self.trust.ready()
+        return self._snapshot
+
     def _refresh(self) -> Snapshot:
         if self.closed:
             self._keep_closed()
         self.trust.ready()
+        began, self._verified_at = self._steady(), -math.inf  # until it is admitted again
         try:
             snapshot = self._newest()
         except WrongChain:
             self._keep_closed()
             raise
         self.trust.admit(snapshot.head)
+        self._verified_at = began  # the answer may be as old as the question
         return snapshot
 
     def _newest(self) -> Snapshot:

@@ -35,13 +35,20 @@ class Questions:
     Args:
         clock: Unix seconds on the wall.
         max_age: how many seconds old the newest block may be.
+        reuse: seconds for which a verified block is used again without asking the node.
     """
 
     def __init__(
-        self, index: Index, store: Store, deployment: Deployment, clock: Callable[[], int], max_age: int
+        self,
+        index: Index,
+        store: Store,
+        deployment: Deployment,
+        clock: Callable[[], int],
+        max_age: int,
+        reuse: float = 0,
     ) -> None:
         self._index, self._store, self._deployment = index, store, deployment
-        self._clock, self._max_age = clock, max_age
+        self._clock, self._max_age, self._reuse = clock, max_age, reuse
 
     def ask(self, asker: Address, question: Question) -> Answer:
         """Answer one question.
@@ -56,7 +63,7 @@ class Questions:
         _require_writable(question)
         identifier = access_log.new_id("dec")
         try:
-            with self._index.at_head() as snapshot, self._store.begin() as tx:
+            with self._index.at_head(self._reuse) as snapshot, self._store.begin() as tx:
                 return self._answer(tx, identifier, asker, question, snapshot)
         except (Unavailable, Untrusted):
             # Nothing is known about the present, so there is nothing to tell apart for any asker.

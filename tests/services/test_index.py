@@ -1,6 +1,7 @@
 """The index believes a node only what the proven heads confirm, and forgets no withdrawal."""
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from ledger.errors import InvalidInput, InvalidProof, LedgerUnavailable, Unavail
 from ledger.events import Granted, Revoked
 from ledger.model import Revocation, RevokeAll, Suspension, to_hash
 from ledger.services.index import STEP, Index
+from ledger.services.trust import GOOD_HEADS
 from ledger.slots import head_slot
 from ledger.state import LedgerState, replay
 from ledger.tokens import read_token, token_of
@@ -446,3 +448,41 @@ def test_a_stranger_to_the_chain_gets_no_stale_snapshot(forge):
     assert forge.reason() == "ledger_unavailable"
     with pytest.raises(LedgerUnavailable), forge.services.index.at_head():
         pass
+
+
+def test_what_was_verified_a_moment_ago_may_answer_again_and_nothing_older(forge):
+    passed = [100.0]
+    index = Index(forge.chain, forge.store, forge.deployment, steady=lambda: passed[0])
+    with index.at_head() as first:
+        pass
+    forge.mine()
+    passed[0] += 0.2
+    with index.at_head(within=0.25) as again:
+        assert again is first
+    forge.chain.faults.unreachable = True
+    with pytest.raises(LedgerUnavailable), index.at_head():
+        pass
+    with pytest.raises(LedgerUnavailable), index.at_head(within=0.25):  # it was doubted since
+        pass
+    forge.chain.faults.unreachable = False
+    for _ in range(GOOD_HEADS):
+        with suppress(LedgerUnavailable), index.at_head():
+            pass
+    with index.at_head(within=0.25) as new:
+        assert new.head == forge.chain.head()
+    forge.mine()
+    passed[0] += 0.25
+    with index.at_head(within=0.25) as newest:
+        assert newest.head == forge.chain.head()
+    index.trust.close("for a test")
+    with pytest.raises(WrongChain), index.at_head(within=0.25):
+        pass
+
+
+def test_a_release_asks_the_node_whatever_questions_may_reuse(forge):
+    forge.services.questions._reuse = 1.0
+    assert forge.reason() == "permitted"
+    forge.chain.faults.unreachable = True
+    assert forge.reason() == "permitted"
+    assert forge.refusal(forge.release) in ("ledger_unavailable", "unavailable")
+    assert forge.reason() == "ledger_unavailable"
