@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Protocol, Self
+from typing import Any, BinaryIO, Protocol, Self, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -15,6 +15,7 @@ from ledger.errors import InvalidInput, NotAuthorised, Refused, Unavailable, Vol
 from ledger.model import Address, Hash
 
 MAX_ANSWER = 16 * 2**20
+CHUNK = 2**18
 SIGN_IN_LIFE = 300
 STATEMENT = "Sign in to Volens."
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,200}")
@@ -111,14 +112,13 @@ class Client:
         data = b"".join(self._stream(path, MAX_ANSWER))
         return data
 
-    def download(self, sealed: Hash, target: BinaryIO, limit: int) -> None:
-        """Stream the sealed bytes of an item into a file.
+    def sealed(self, digest: Hash, limit: int) -> BinaryIO:
+        """The sealed bytes of an item, to be read as they arrive.
 
         Raises:
-            Unavailable: the service sends more than `limit` bytes, or does not answer.
+            Unavailable: while reading: the service sends more than `limit` bytes, or stops answering.
         """
-        for chunk in self._stream(f"/v1/items/{sealed}", limit):
-            target.write(chunk)
+        return cast(BinaryIO, _Arriving(self._stream(f"/v1/items/{digest}", limit)))
 
     def _stream(self, path: str, limit: int) -> Iterator[bytes]:
         received = 0
@@ -127,7 +127,7 @@ class Client:
                 if not answer.is_success:
                     answer.read()
                     raise _error_of(answer)
-                for chunk in answer.iter_bytes():
+                for chunk in answer.iter_bytes(CHUNK):
                     received += len(chunk)
                     if received > limit:
                         raise Unavailable("The service sends more than it announced.")
@@ -198,6 +198,21 @@ class Client:
                 return found
             time.sleep(0.1)
         raise Unavailable("The message is accepted but not yet recorded. It will be; look again later.")
+
+
+class _Arriving:
+    """Pieces of any size as a stream to read from."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._piece, self._at = pieces, b"", 0
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes; none at the end."""
+        if self._at == len(self._piece):
+            self._piece, self._at = next(self._pieces, b""), 0
+        data = self._piece[self._at : self._at + size]
+        self._at += len(data)
+        return data
 
 
 def part(text: str) -> str:

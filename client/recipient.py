@@ -136,7 +136,7 @@ class Recipient:
 
 
 def fetch(client: Client, entry: Mapping[str, Any], identity: sealing.Secret[str], folder: Path) -> Path:
-    """Download sealed bytes, open them and put the verified file in place.
+    """Download sealed bytes, open them as they arrive, and put the verified file in place.
 
     Args:
         entry: ``name``, ``size``, ``sha256``, ``sealed`` and ``sealedSize`` of an item.
@@ -148,13 +148,9 @@ def fetch(client: Client, entry: Mapping[str, Any], identity: sealing.Secret[str
     item = Item(entry["name"], "application/octet-stream", entry["size"], entry["sha256"], "0x" + "00" * 32)  # type: ignore[arg-type]
     target = _free(folder / item.name)
     folder.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryFile(dir=folder) as sealed,
-        tempfile.NamedTemporaryFile(dir=folder, prefix=".opening-", delete=False) as plain,
-    ):
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".opening-", delete=False) as plain:
         try:
-            client.download(hash32(entry["sealed"], "sealed"), sealed, int(entry["sealedSize"]) + OVERHEAD)
-            sealed.seek(0)
+            sealed = client.sealed(hash32(entry["sealed"], "sealed"), int(entry["sealedSize"]) + OVERHEAD)
             sealing.unseal(sealed, cast(BinaryIO, plain), identity, item.sha256)
             plain.flush()
             Path(plain.name).rename(target)
