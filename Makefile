@@ -12,7 +12,7 @@ FORGE := node_modules/@foundry-rs/forge-linux-amd64/bin/forge
 # `test-deep` does not.
 QUICK := FOUNDRY_VIA_IR=false FOUNDRY_OPTIMIZER=false FOUNDRY_OUT=cache/out/quick FOUNDRY_CACHE_PATH=cache/quick
 
-.PHONY: help setup setup-dev setup-analysis setup-system demo up test test-deep coverage prove slither mutants \
+.PHONY: help setup setup-dev setup-analysis setup-system demo up test test-deep fuzz coverage prove slither mutants \
   mutants-sample check format bench bench-gas gas-check vectors abi lock clean
 
 help: ## Show what can be made
@@ -70,7 +70,11 @@ test: setup-dev ## Run every test
 
 test-deep: setup-dev ## Run fuzzing, invariants and the state machine far longer, each time from another seed
 	@FOUNDRY_PROFILE=deep $(FORGE) test --fuzz-seed 0x$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-	@VOLENS_TEST_PROFILE=deep $(BIN)/pytest tests/contracts/test_state_machine.py
+	@VOLENS_TEST_PROFILE=deep $(BIN)/pytest tests/contracts/test_state_machine.py \
+	  tests/verifier tests/fuzz
+
+fuzz: setup-dev ## Fuzz every parser of foreign bytes (SECONDS=20 for each; TARGETS="…" for some)
+	@$(BIN)/python -m scripts.fuzz --seconds $(or $(SECONDS),20) $(TARGETS)
 
 coverage: setup-dev ## Fail unless the tests reach every line and every outcome of every condition of the contracts
 	@$(BIN)/python -m scripts.coverage
