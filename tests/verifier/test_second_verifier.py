@@ -1,5 +1,6 @@
 """Two verifiers, written twice in two languages: they agree about every honest bundle and every bent one."""
 
+import base64
 import copy
 import json
 import os
@@ -13,6 +14,7 @@ import pytest
 
 from ledger.bundles import decision_json, verify_bundle
 from ledger.decisions import Reason
+from ledger.deployment import Deployment
 from ledger.documents import canonical
 from ledger.errors import InvalidProof
 from ledger.model import ZERO_ADDRESS
@@ -61,6 +63,16 @@ def test_both_verify_every_honest_bundle(cases, second):
         assert answer.get("holds"), (case.name, answer)
         assert answer["decision"] == json.loads(case.data)["decision"]
         assert without_why(answer) == first(case)
+
+
+def test_evidence_of_the_past_verifies_for_ever(second):
+    """Recorded once, never again: whoever changes the format or the decision must still read what was kept."""
+    recorded = json.loads((ROOT / "tests" / "vectors" / "bundle.json").read_text())
+    data, facts = canonical(recorded["bundle"]), Deployment.from_json(recorded["deployment"])
+    assert verify_bundle(data, recorded["block"], facts).decision.permitted
+    question = {"bundle": base64.b64encode(data).decode(), "block": recorded["block"]}
+    (answer,) = second([question | {"deployment": recorded["deployment"]}])
+    assert answer["decision"] == recorded["bundle"]["decision"]
 
 
 def test_both_keep_the_verifiers_own_limits(cases, second):
