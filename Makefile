@@ -103,8 +103,10 @@ check: setup-dev ## Format, lint, types, generated files, locks
 format: setup-dev ## Put the code into its one format
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-bench: setup-dev ## Measure the speed of the parts
+bench: setup-dev ## Measure the speed of the parts, of evidence, and of release with an item of 2 GiB
 	@$(BIN)/python -m scripts.bench
+	@$(BIN)/python -m scripts.bench_evidence
+	@$(BIN)/python -m scripts.bench_release
 
 bench-gas: setup-dev ## Measure gas beside other contracts and write docs/gas.md
 	@$(BIN)/python -m scripts.gas

@@ -123,6 +123,17 @@ def test_the_access_log_is_anchored_and_checked(volens, town, tmp_path):
     volens(*audit[:-1]).refused(5)
 
 
+def test_a_log_that_is_not_what_is_anchored_is_noticed_at_the_first_look(volens, town, monkeypatch):
+    """Whoever never looked before is told by the chain of a log that was rewritten, cut or forked."""
+    audit = "audit", "log", "--url", town.url, "--rpc-url", town.rpc_url, "--deployment", town.facts
+    town.recipient().ask(to_hash(b"\3" * 32), "case-report", "journal")
+    size = 1
+    monkeypatch.setattr("scripts.audit.anchored_checkpoint", lambda *_: (size, 1, to_hash(b"\4" * 32)))
+    volens(*audit).refused(5, "rewritten")
+    monkeypatch.setattr("scripts.audit.anchored_checkpoint", lambda *_: (10**6, 1, to_hash(b"\4" * 32)))
+    volens(*audit).refused(5, "The chain holds 1000000 entries")
+
+
 # Sealing -------------------------------------------------------------------------------------------------
 
 
