@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
+from client.cleaning import clean
 from client.http import Client, part
 from ledger import sealing
-from ledger.deidentify import deidentify
 from ledger.errors import Conflict, InvalidFile, InvalidInput, InvalidMessage
 from ledger.model import Grant, Hash, Item, Record, address, item_name
 from ledger.summary import with_summary
@@ -83,7 +83,7 @@ class Institution:
         except OSError as error:
             raise InvalidFile(f"{path} cannot be read: {error.strerror}.") from None
         try:
-            stripped = deidentify(path.name, content)
+            stripped = clean(path.name, content)
         except InvalidFile as error:
             raise InvalidFile(f"{path.name}: {error}") from None
         found, data = sealing.seal_bytes(stripped.data)
