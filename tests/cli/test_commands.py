@@ -519,7 +519,7 @@ def test_something_else_at_the_address_of_the_service(volens, town):
 
 
 def test_no_node(volens, town, tmp_path):
-    (tmp_path / "key").write_text("11" * 32)
+    (tmp_path / "key").write_text("12" * 31 + "34")
     (tmp_path / "key").chmod(0o600)
     before = tree(tmp_path)
     volens("deploy", "--key-file", "key", "--rpc-url", NOBODY).refused(4, "node does not answer")
@@ -534,7 +534,7 @@ def test_no_node(volens, town, tmp_path):
 
 def test_something_else_at_the_address_of_the_node(volens, town, tmp_path):
     """The address of the service, say."""
-    (tmp_path / "key").write_text("11" * 32)
+    (tmp_path / "key").write_text("12" * 31 + "34")
     (tmp_path / "key").chmod(0o600)
     volens("audit", "replay", "--rpc-url", town.url, "--deployment", town.facts).refused(4)
     volens("deploy", "--key-file", "key", "--rpc-url", town.url, "--out", "facts.json").refused(4)
