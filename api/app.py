@@ -19,6 +19,7 @@ from fastapi.openapi.utils import get_openapi
 
 from api import errors
 from api.edge import Edge
+from api.gathering import Gatherer
 from api.limits import Limits
 from api.metrics import Metrics
 from api.readings import readings
@@ -175,6 +176,7 @@ def assemble(
     )
     integrity = Integrity(vault)
     shared: dict[str, Any] = {"index": index, "store": store, "deployment": deployment, "clock": clock}
+    questions = Questions(**shared, max_age=settings.max_head_age, reuse=settings.head_reuse)
     return Services(
         settings=settings,
         clock=clock,
@@ -183,7 +185,8 @@ def assemble(
         store=store,
         vault=vault,
         index=index,
-        questions=Questions(**shared, max_age=settings.max_head_age, reuse=settings.head_reuse),
+        questions=questions,
+        gatherer=Gatherer(questions.answer),
         gate=Gate(**shared, integrity=integrity, custodian=custodian, max_age=settings.max_head_age),
         relays=Relays(**shared, sender=sender, chain=chain, confirmations=settings.confirmations),
         records=Records(**shared, vault=vault, integrity=integrity, custodian=custodian),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from anyio import CapacityLimiter
 
+from api.gathering import Gatherer
 from api.limits import Limits
 from api.metrics import Metrics
 from api.settings import Settings
@@ -37,6 +38,7 @@ class Services:
     vault: Vault
     index: Index
     questions: Questions
+    gatherer: Gatherer
     gate: Gate
     relays: Relays
     records: Records

@@ -1,6 +1,6 @@
 """What the use cases need from the world. Each docstring promises what has happened when the call returns."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
@@ -219,6 +219,23 @@ class StoredRecord:
 
 
 @dataclass(frozen=True)
+class Material:
+    """What is kept of one record that a decision needs, as it is stored: nothing in it is checked yet.
+
+    Attributes:
+        record: the record as JSON values, with the controller's signature.
+        items, grants: as JSON values; grants by hash.
+        approvals: by hash, each with the controller's signature.
+    """
+
+    record: dict[str, Any]
+    signature: bytes
+    items: tuple[dict[str, Any], ...]
+    grants: tuple[tuple[Hash, dict[str, Any]], ...]
+    approvals: tuple[tuple[Hash, dict[str, Any], bytes], ...]
+
+
+@dataclass(frozen=True)
 class Erased:
     """A record that was erased: what is kept of it beside hashes.
 
@@ -304,8 +321,8 @@ class Transaction(Protocol):
         """Forget the hashes of old blocks; their events stay."""
         ...
 
-    def events(self, above: int = -1) -> Iterator[LedgerEvent]:
-        """The stored events of the blocks above a height, in block and log order."""
+    def events(self, above: int = -1, upto: int | None = None) -> Iterator[LedgerEvent]:
+        """The stored events of the blocks above a height, up to and with another, in block and log order."""
         ...
 
     def fact(self, name: str) -> Any: ...  # noqa: D102
@@ -321,6 +338,19 @@ class Transaction(Protocol):
     # records, invitations, offers, documents
     def add_record(self, record: StoredRecord, at: int) -> None: ...  # noqa: D102
     def record(self, record: Hash) -> StoredRecord | None: ...  # noqa: D102
+    def material(self, records: Collection[Hash]) -> dict[Hash, Material]:
+        """What decisions about some records need; of unknown ones nothing. The number of queries is always the same."""
+        ...
+
+    def records_naming(self, recipient: Address, holder: Address | None, after: str, limit: int) -> list[Hash]:
+        """Records with a grant or an approval that names a recipient, in order of their hashes.
+
+        Args:
+            holder: only records of which this is the controller or the subject; None for all.
+            after: only those behind this hash; "" from the start.
+        """
+        ...
+
     def records_of(self, subject: Address) -> list[Hash]: ...  # noqa: D102
     def knows(self, subject: Address) -> bool:
         """Whether a pseudonym has answered an invitation, has a record, or has signed a consent."""
@@ -335,6 +365,10 @@ class Transaction(Protocol):
         ...
 
     def erased(self, record: Hash) -> Erased | None: ...  # noqa: D102
+    def erased_of(self, records: Collection[Hash]) -> set[Hash]:
+        """Which of some records were erased; one query."""
+        ...
+
     def erasures(self) -> list[Erased]: ...  # noqa: D102
     def finish_erasure(self, record: Hash) -> None:
         """The sealed bytes of an erased record are removed."""
@@ -354,6 +388,9 @@ class Transaction(Protocol):
     def offer(self, token: str) -> Offer | None: ...  # noqa: D102
     def add_document(self, document: Form | Terms | Profile) -> Hash: ...  # noqa: D102
     def document(self, document: Hash) -> Form | Terms | Profile | None: ...  # noqa: D102
+    def documents(self, names: Collection[Hash]) -> dict[Hash, dict[str, Any]]:
+        """Documents by hash, as they are stored; one query, whatever is asked for."""
+        ...
 
     # consents
     def add_consent(self, consent: Consent, signer: Address, signature: bytes, at: int) -> None: ...  # noqa: D102
@@ -404,6 +441,10 @@ class Transaction(Protocol):
 
     # access log and decisions
     def append_log(self, leaf: bytes, record: Hash | None) -> LogEntry: ...  # noqa: D102
+    def append_logs(self, leaves: Sequence[tuple[bytes, Hash | None]]) -> list[LogEntry]:
+        """Append several entries, each with the record it is about, in order."""
+        ...
+
     def log_of(self, record: Hash) -> list[LogEntry]: ...  # noqa: D102
     def log_leaves(self, first: int = 0, limit: int | None = None) -> list[bytes]: ...  # noqa: D102
     def log_view(self) -> LogView:
@@ -411,6 +452,10 @@ class Transaction(Protocol):
         ...
 
     def add_decision(self, decision: str, value: Mapping[str, Any]) -> None: ...  # noqa: D102
+    def add_decisions(self, decisions: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Keep several decisions, in order."""
+        ...
+
     def decision(self, decision: str) -> StoredDecision | None: ...  # noqa: D102
     def decisions_without_bundle(self, limit: int) -> list[StoredDecision]:
         """The oldest decisions whose bundle was not made yet."""

@@ -82,6 +82,8 @@ class Deaf:
     def append_log(self, *_: Any) -> None:
         raise Unavailable("The disk is full.")
 
+    append_logs = append_log
+
 
 class CopiedStore(SqlStore):
     """A store in memory that begins as a copy of another."""

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,7 +11,21 @@ from typing import Any, get_args
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, RowMapping, Table, create_engine, delete, event, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    RowMapping,
+    Table,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    or_,
+    select,
+    union,
+    update,
+)
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
@@ -21,7 +35,18 @@ from ledger.errors import Unavailable
 from ledger.events import LedgerEvent
 from ledger.merkle import LogView, completed, leaf_hash
 from ledger.model import MESSAGES, Address, Approval, Consent, Grant, Hash, Item, Record
-from ledger.ports import Erased, Invitation, LogEntry, Logged, Offer, Relay, StoredDecision, StoredItem, StoredRecord
+from ledger.ports import (
+    Erased,
+    Invitation,
+    LogEntry,
+    Logged,
+    Material,
+    Offer,
+    Relay,
+    StoredDecision,
+    StoredItem,
+    StoredRecord,
+)
 from ledger.proofs import Header
 from ledger.typed_data import struct_hash
 
@@ -174,9 +199,11 @@ class SqlTransaction:
         """Forget the hashes of old blocks; their events stay."""
         self._db.execute(delete(t.blocks).where(t.blocks.c.number < number))
 
-    def events(self, above: int = -1) -> Iterator[LedgerEvent]:
-        """The stored events of the blocks above a height, in block and log order."""
+    def events(self, above: int = -1, upto: int | None = None) -> Iterator[LedgerEvent]:
+        """The stored events of the blocks above a height, up to and with another, in block and log order."""
         query = select(t.events.c.name, t.events.c.fields).where(t.events.c.block_number > above)
+        if upto is not None:
+            query = query.where(t.events.c.block_number <= upto)
         query = query.order_by(t.events.c.block_number, t.events.c.log_index)
         for name, fields in self._db.execute(query):
             yield _EVENTS[name](**fields)
@@ -211,6 +238,7 @@ class SqlTransaction:
             insert(t.records).values(
                 hash=record.hash,
                 subject=record.record.subject,
+                controller=record.record.controller,
                 record=record.record.to_json(),
                 signature=record.signature,
                 at=at,
@@ -240,6 +268,53 @@ class SqlTransaction:
         query = select(t.items).where(t.items.c.record == record).order_by(t.items.c.position)
         stored = tuple(_item(item) for item in self._db.execute(query).mappings())
         return StoredRecord(Record.from_json(row["record"]), record, row["signature"], stored)
+
+    def material(self, records: Collection[Hash]) -> dict[Hash, Material]:
+        """What decisions about some records need, in four queries."""
+        wanted = list(records)
+        rows = self._db.execute(
+            select(t.records.c.hash, t.records.c.record, t.records.c.signature).where(t.records.c.hash.in_(wanted))
+        ).all()
+        items: dict[str, list[Any]] = {}
+        grants: dict[str, list[Any]] = {}
+        approvals: dict[str, list[Any]] = {}
+        for record, *item in self._db.execute(
+            select(t.items.c.record, t.items.c.item)
+            .where(t.items.c.record.in_(wanted))
+            .order_by(t.items.c.record, t.items.c.position)
+        ):
+            items.setdefault(record, []).append(item[0])
+        for record, *grant in self._db.execute(
+            select(t.grants.c.record, t.grants.c.hash, t.grants.c.grant).where(t.grants.c.record.in_(wanted))
+        ):
+            grants.setdefault(record, []).append(tuple(grant))
+        for record, *approval in self._db.execute(
+            select(t.approvals.c.record, t.approvals.c.hash, t.approvals.c.approval, t.approvals.c.signature).where(
+                t.approvals.c.record.in_(wanted)
+            )
+        ):
+            approvals.setdefault(record, []).append(tuple(approval))
+        return {
+            record: Material(
+                value,
+                signature,
+                tuple(items.get(record, ())),
+                tuple(grants.get(record, ())),
+                tuple(approvals.get(record, ())),
+            )
+            for record, value, signature in rows
+        }
+
+    def records_naming(self, recipient: Address, holder: Address | None, after: str, limit: int) -> list[Hash]:
+        """Records with a grant or an approval that names a recipient, in order of their hashes."""
+        named = union(
+            select(t.grants.c.record).where(t.grants.c.recipient == recipient, t.grants.c.record > after),
+            select(t.approvals.c.record).where(t.approvals.c.recipient == recipient, t.approvals.c.record > after),
+        ).subquery()
+        query = select(t.records.c.hash).join(named, named.c.record == t.records.c.hash)
+        if holder is not None:
+            query = query.where(or_(t.records.c.controller == holder, t.records.c.subject == holder))
+        return [Hash(name) for (name,) in self._db.execute(query.order_by(t.records.c.hash).limit(limit))]
 
     def records_of(self, subject: Address) -> list[Hash]:
         """The records of a subject."""
@@ -291,6 +366,11 @@ class SqlTransaction:
         """What is remembered of an erased record."""
         row = self._row(t.erasures, record=record)
         return _erased(row) if row else None
+
+    def erased_of(self, records: Collection[Hash]) -> set[Hash]:
+        """Which of some records were erased."""
+        query = select(t.erasures.c.record).where(t.erasures.c.record.in_(list(records)))
+        return {Hash(name) for (name,) in self._db.execute(query)}
 
     def erasures(self) -> list[Erased]:
         """Every erased record."""
@@ -359,6 +439,11 @@ class SqlTransaction:
         row = self._row(t.documents, hash=document)
         return _DOCUMENTS[row["body"]["type"]].from_json(row["body"]) if row else None
 
+    def documents(self, names: Collection[Hash]) -> dict[Hash, dict[str, Any]]:
+        """Documents by hash, as they are stored."""
+        query = select(t.documents.c.hash, t.documents.c.body).where(t.documents.c.hash.in_(list(names)))
+        return {Hash(name): body for name, body in self._db.execute(query)}
+
     # consents
 
     def add_consent(self, consent: Consent, signer: Address, signature: bytes, at: int) -> None:
@@ -376,7 +461,7 @@ class SqlTransaction:
             return
         for position, grant in enumerate(consent.grants):
             grant_hash = struct_hash(grant)
-            self._add(t.grants, hash=grant_hash, record=grant.record, grant=grant.to_json())
+            self._add(t.grants, hash=grant_hash, record=grant.record, recipient=grant.recipient, grant=grant.to_json())
             self._add(t.consent_grants, consent=name, position=position, grant=grant_hash)
 
     def grants_of(self, record: Hash) -> list[Grant]:
@@ -414,6 +499,7 @@ class SqlTransaction:
             t.approvals,
             hash=struct_hash(approval),
             record=approval.record,
+            recipient=approval.recipient,
             approval=approval.to_json(),
             signature=signature,
         )
@@ -503,12 +589,28 @@ class SqlTransaction:
 
     def append_log(self, leaf: bytes, record: Hash | None) -> LogEntry:
         """Append one entry; its index is the number of entries before it."""
-        index = self._log_size()
-        self._db.execute(insert(t.log).values(index=index, leaf=leaf, record=record))
-        for height, position, found in completed(index, leaf_hash(leaf), self._log_node):
-            if height:
-                self._db.execute(insert(t.log_nodes).values(height=height, position=position, hash=found))
-        return LogEntry(index, leaf)
+        return self.append_logs([(leaf, record)])[0]
+
+    def append_logs(self, leaves: Sequence[tuple[bytes, Hash | None]]) -> list[LogEntry]:
+        """Append several entries, each with the record it is about, in order."""
+        if not leaves:
+            return []
+        first, made = self._log_size(), dict[tuple[int, int], bytes]()
+
+        def node(height: int, position: int) -> bytes:
+            found = made.get((height, position))
+            return self._log_node(height, position) if found is None else found
+
+        for index, (leaf, _) in enumerate(leaves, first):
+            for height, position, found in completed(index, leaf_hash(leaf), node):
+                made[height, position] = found
+        self._db.execute(
+            insert(t.log),
+            [{"index": index, "leaf": leaf, "record": record} for index, (leaf, record) in enumerate(leaves, first)],
+        )
+        if nodes := [{"height": h, "position": p, "hash": found} for (h, p), found in made.items() if h]:
+            self._db.execute(insert(t.log_nodes), nodes)
+        return [LogEntry(index, leaf) for index, (leaf, _) in enumerate(leaves, first)]
 
     def _log_size(self) -> int:
         return int(self._db.execute(select(func.coalesce(func.max(t.log.c.index), -1) + 1)).scalar_one())
@@ -536,8 +638,17 @@ class SqlTransaction:
 
     def add_decision(self, decision: str, value: Mapping[str, Any]) -> None:
         """Store what a bundle of a decision will need."""
-        position = self._next(t.decisions)
-        self._add(t.decisions, id=decision, position=position, value=dict(value))
+        self.add_decisions([(decision, value)])
+
+    def add_decisions(self, decisions: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Keep several decisions, in order."""
+        if decisions:
+            first = self._next(t.decisions)
+            rows = [
+                {"id": name, "position": position, "value": dict(value)}
+                for position, (name, value) in enumerate(decisions, first)
+            ]
+            self._db.execute(insert(t.decisions), rows)
 
     def decision(self, decision: str) -> StoredDecision | None:
         """What was stored of a decision."""

@@ -56,6 +56,7 @@ records = Table(
     metadata,
     Column("hash", _hash, primary_key=True),
     Column("subject", _address, nullable=False, index=True),
+    Column("controller", _address, nullable=False, server_default="", index=True),
     Column("record", JSON, nullable=False),
     Column("signature", LargeBinary, nullable=False),
     Column("at", BigInteger, nullable=False),
@@ -115,6 +116,7 @@ grants = Table(
     metadata,
     Column("hash", _hash, primary_key=True),
     Column("record", _hash, nullable=False, index=True),
+    Column("recipient", _address, nullable=False, server_default="", index=True),
     Column("grant", JSON, nullable=False),
 )
 
@@ -142,6 +144,7 @@ approvals = Table(
     metadata,
     Column("hash", _hash, primary_key=True),
     Column("record", _hash, nullable=False, index=True),
+    Column("recipient", _address, nullable=False, server_default="", index=True),
     Column("approval", JSON, nullable=False),
     Column("signature", LargeBinary, nullable=False),
 )

@@ -47,20 +47,41 @@ def note(
     decision: Decision,
     record_known: bool,
 ) -> LogEntry:
-    """Append what was asked and answered.
+    """Append what was asked and answered; arguments as `leaf_of`.
 
     Args:
-        kind: ``decision``, ``release`` (keys are about to be handed over) or ``outcome`` (they were).
+        record_known: whether the entry belongs to a record we hold, so that its subject will read it.
+    """
+    leaf = leaf_of(kind, identifier, asker, question, items, decision)
+    # Who asks about a record that was erased is still for its subject to read.
+    known = record_known or tx.erased(question.record) is not None
+    return tx.append_log(leaf, question.record if known else None)
+
+
+def leaf_of(
+    kind: str,
+    identifier: str,
+    asker: Address,
+    question: Question,
+    items: Iterable[Hash],
+    decision: Decision,
+    at: int | None = None,
+) -> bytes:
+    """An entry as it is logged.
+
+    Args:
+        kind: ``decision``, ``search``, ``history`` (as of an earlier block), ``release`` (keys are about to be handed
+            over) or ``outcome`` (they were).
         identifier: of the decision or release.
         asker: who asked; usually the recipient of the question.
         items: hashes of the items asked for.
-        record_known: whether the entry belongs to a record we hold, so that its subject will read it.
+        at: Unix seconds of the answer, where the decision is about another time.
     """
     leaf: dict[str, Any] = {
         "v": 1,
         "kind": kind,
         "id": identifier,
-        "at": decision.moment.wall,
+        "at": decision.moment.wall if at is None else at,
         "asker": asker,
         "recipient": question.recipient,
         "record": question.record,
@@ -72,9 +93,7 @@ def note(
         "grant": decision.grant,
         "block": {"number": decision.moment.number, "hash": decision.moment.hash},
     }
-    # Who asks about a record that was erased is still for its subject to read.
-    known = record_known or tx.erased(question.record) is not None
-    return tx.append_log(rfc8785.dumps(leaf), question.record if known else None)
+    return rfc8785.dumps(leaf)
 
 
 def read(entry: LogEntry) -> dict[str, Any]:

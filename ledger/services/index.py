@@ -31,6 +31,8 @@ STEP = 1000
 """Blocks read at a time while catching up."""
 WAIT = 2.0
 """Seconds to wait for another thread that is asking the node."""
+HISTORIES = 2
+"""States of the past that are kept in memory; each is as large as the ledger was."""
 CLOSED = "closed"
 """The fact in the store that says why the gate is closed until an operator acts."""
 _NOTHING = (-1, Hash(""))
@@ -92,6 +94,7 @@ class Index:
         self._snapshot: Snapshot | None = None
         self._looked_at: Hash | None = None
         self._last: Snapshot | None = None
+        self._history: dict[Hash, LedgerState] = {}
         with store.begin() as tx:
             self._pin(tx)
         self._empty = LedgerState.empty(deployment.chain_id, deployment.addresses)
@@ -222,13 +225,46 @@ class Index:
             InvalidInput: no such block: another chain, or a reorganisation took it away.
             LedgerUnavailable: the node has not got that far.
         """
+        with self.at_head() as snapshot, self._store.begin() as tx:
+            self.require_known(tx, snapshot, number, block)
+
+    def require_known(self, tx: Transaction, snapshot: Snapshot, number: int, block: Hash) -> None:
+        """The same for a snapshot at hand."""
+        if number > snapshot.head.number:
+            raise LedgerUnavailable("The node has not seen that block yet. Ask again shortly.")
+        if dict(tx.blocks()).get(number, block) != block:
+            raise InvalidInput("The token names a block that is not on this chain.")
+
+    def as_of(self, number: int, block: Hash) -> Snapshot:
+        """The ledger as it was at a block of the past, replayed from what is stored.
+
+        Of a block that can still be replaced the store knows the hash; of an older one the nodes say it, and all events
+        up to it are proven by the head of today.
+
+        Raises:
+            InvalidInput: no such block: another chain, or a reorganisation took it away.
+            LedgerUnavailable: the node has not got that far, or does not answer.
+        """
         with self.at_head() as snapshot:
-            if number > snapshot.head.number:
-                raise LedgerUnavailable("The node has not seen that block yet. Ask again shortly.")
             with self._store.begin() as tx:
-                known = dict(tx.blocks())
-            if known.get(number, block) != block:
+                self.require_known(tx, snapshot, number, block)
+            header = self._chain.header(number)
+            if number < self._deployment.first_block or header.hash != block:
                 raise InvalidInput("The token names a block that is not on this chain.")
+            confirmed = self._confirmed(header)
+            if block in self._history:
+                return Snapshot(header, confirmed, self._history[block])
+        state = self._empty.copy()
+        for first in range(self._deployment.first_block - 1, number, STEP):
+            with self._store.begin() as tx:  # let go between the steps: a revocation must not wait for history
+                for event in tx.events(first, min(first + STEP, number)):
+                    state.apply(event)
+        with self._store.begin() as tx:
+            if dict(tx.blocks()).get(number, block) != block:
+                raise InvalidInput("The token names a block that is not on this chain.")
+        with self._lock:
+            self._history = dict([*self._history.items(), (block, state)][-HISTORIES:])
+        return Snapshot(header, confirmed, state)
 
     def _recent(self, within: float) -> Snapshot | None:
         """The last snapshot, if it was verified less than so many seconds ago and nothing was doubted since."""

@@ -9,7 +9,7 @@ from ledger import siwe
 from ledger.deployment import Deployment
 from ledger.errors import BadSignature, NotAuthorised, Refused
 from ledger.model import Address
-from ledger.ports import Chain, Store
+from ledger.ports import Chain, Store, Transaction
 from ledger.services.records import token_hash
 
 NONCE_LIFE = 300
@@ -85,7 +85,11 @@ class SignIns:
             NotAuthorised: unknown or expired.
         """
         with self._store.begin() as tx:
-            address = tx.token_address(token_hash(token), self._clock())
+            return self.known(tx, token)
+
+    def known(self, tx: Transaction, token: str) -> Address:
+        """The same within a unit of work."""
+        address = tx.token_address(token_hash(token), self._clock())
         if address is None:
             raise NotAuthorised("The token is unknown or has expired. Sign in again.", "not_signed_in")
         return address

@@ -313,3 +313,6 @@ def test_the_service_says_where_to_ask(web):
     found = web.get("/.well-known/authzen-configuration").json()
     assert found["policy_decision_point"] == "https://consent.example"
     assert found["access_evaluation_endpoint"] == "https://consent.example/access/v1/evaluation"
+    served = {path for path, entry in web.get("/openapi.json").json()["paths"].items() if path.startswith("/access/")}
+    named = {value for name, value in found.items() if name.endswith("_endpoint")}
+    assert {"https://consent.example" + path for path in served} == named

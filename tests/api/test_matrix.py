@@ -221,6 +221,21 @@ ROWS: dict[tuple[str, str], Row] = {
     ("POST", "/access/v1/evaluation"): Row(
         lambda _: "/access/v1/evaluation", question, may=("journal",), refused=(200,)
     ),
+    ("POST", "/access/v1/evaluations"): Row(
+        lambda _: "/access/v1/evaluations",
+        lambda case: question(case) | {"evaluations": [{}, {"action": {"name": "view"}}]},
+        may=("journal",),
+        refused=(200,),
+    ),
+    ("POST", "/access/v1/search/subject"): Row(
+        lambda _: "/access/v1/search/subject", question, may=("journal", "hospital", "patient"), refused=(200,)
+    ),
+    ("POST", "/access/v1/search/resource"): Row(
+        lambda _: "/access/v1/search/resource", question, may=("journal",), refused=(200,)
+    ),
+    ("POST", "/access/v1/search/action"): Row(
+        lambda _: "/access/v1/search/action", question, may=("journal",), refused=(200,)
+    ),
     ("POST", "/v1/releases"): Row(
         lambda _: "/v1/releases",
         lambda case: case.signed(
@@ -313,7 +328,7 @@ def test_to_others_it_does_not_exist(web, route):
         assert one.status_code in row.refused, (name, one.text)
         if route != ("GET", "/metrics"):
             assert heard(one, there) == heard(two, nothing), name
-            if route[1].startswith("/v1/records/") or route[1] in ("/v1/releases", "/access/v1/evaluation"):
+            if route[1].startswith("/v1/records/") or route[1].startswith(("/v1/releases", "/access/")):
                 assert len(one.content) == len(two.content), name
         for text in readable(web):
             assert text not in one.text.replace(json.dumps(row.path(there)), ""), (name, text)

@@ -33,7 +33,7 @@ LIBRARIES = {
     "ledger.adapters.chain": {"web3", "eth_account"},
     "ledger.adapters.node": {"urllib3"},
     "ledger.adapters.memory": {"rlp", "trie"},
-    "api": {"fastapi", "starlette", "pydantic", "pydantic_settings", "anyio", "prometheus_client"},
+    "api": {"msgspec", "fastapi", "starlette", "pydantic", "pydantic_settings", "anyio", "prometheus_client"},
     "client": {"httpx"},
     "wallet": {"coincurve", "cryptography", "eth_account", "eth_keyfile"},
 }
