@@ -1,6 +1,7 @@
 """Whether sealed bytes are still those of their digest, without reading gigabytes for every release (docs/adr/0010)."""
 
 import hashlib
+import threading
 from typing import Any, cast
 
 from ledger.errors import InvalidProof, NotFound
@@ -17,6 +18,7 @@ class Integrity:
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
         self._hashed: dict[Hash, str] = {}
+        self._lock = threading.Lock()
 
     def require(self, digest: Hash) -> None:
         """Return if the bytes stored under a digest have that digest.
@@ -32,13 +34,14 @@ class Integrity:
             intact = self._hash(digest) == digest
         except NotFound:
             intact = False
-        self._hashed.pop(digest, None)
+        with self._lock:
+            self._hashed.pop(digest, None)
+            if intact and found is not None:
+                self._hashed[digest] = found
+                if len(self._hashed) > REMEMBERED:
+                    del self._hashed[next(iter(self._hashed))]
         if not intact:
             raise InvalidProof("The sealed bytes of an item were lost or changed. An operator must look at it.")
-        if found is not None:
-            self._hashed[digest] = found
-            if len(self._hashed) > REMEMBERED:
-                self._hashed.pop(next(iter(self._hashed)), None)
 
     def _hash(self, digest: Hash) -> Hash:
         with self._vault.open(digest) as sealed:
