@@ -1,6 +1,11 @@
 """`volens keys rotate` and `volens record erase`, on the folder of a service."""
 
+import hashlib
 import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +18,7 @@ from ledger.services.custody import Master
 from ledger.services.rotation import rotate
 from scripts.vector_sources.world import phrase
 
+ROOT = Path(__file__).parents[2]
 MASTER = Secret(phrase("custodian"))
 NOWHERE = to_hash(phrase("a record that does not exist"))
 
@@ -122,3 +128,47 @@ def test_erasing_what_is_not_there(volens, state, tmp_path):
     volens("record", "erase", "0x12", "--state", state, "--yes").refused(2, "record")
     volens("record", "erase", NOWHERE, "--state", tmp_path / "none", "--yes").refused(2, "no service's database")
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.node
+def test_killed_for_real_in_the_middle_every_key_opens_and_the_next_run_ends_it(forge, state):
+    """kill -9 of the command itself, as soon as a part of the keys is wrapped anew."""
+    database, master = state / "keys" / "records.db", Master.of(MASTER)
+    names = {to_hash(hashlib.sha256(b"%d" % n).digest()) for n in range(2000)}
+    with closing(sqlite3.connect(database)) as file:
+        rows = [(name, master.id, master.wrap(Secret(bytes.fromhex(name[2:])), name)) for name in names]
+        file.executemany("INSERT INTO record_keys (record, master, wrapped) VALUES (?, ?, ?)", rows)
+        file.commit()
+
+    def anew():
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as file:
+            return file.execute("SELECT count(*) FROM record_keys WHERE master != ?", (master.id,)).fetchone()[0]
+
+    command = [sys.executable, "-m", "scripts.cli", "keys", "rotate", "--state", str(state)]
+    for _ in range(2):
+        before = anew()
+        running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while running.poll() is None and anew() == before:
+            pass
+        running.kill()
+        running.wait()
+        next_key = state / "keys" / "custodian.key.next"
+        masters = [read_key(path) for path in (state / "keys" / "custodian.key", next_key) if path.exists()]
+        opened = openers(database, names, masters)
+        assert opened == len(names)
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    assert MASTER.reveal().hex().encode() not in finished.stdout + finished.stderr
+    assert openers(database, names, [read_key(state / "keys" / "custodian.key")]) == len(names)
+    assert openers(database, names, [MASTER]) == 0
+
+
+def openers(database, names, masters):
+    """How many keys open with one of the masters to what they were."""
+    known = {made.id: made for made in map(Master.of, masters)}
+    found = 0
+    with closing(sqlite3.connect(database)) as file:
+        for name, master, wrapped in file.execute("SELECT record, master, wrapped FROM record_keys").fetchall():
+            if name in names and master in known:
+                assert known[master].open(wrapped, name).reveal() == bytes.fromhex(name[2:])
+                found += 1
+    return found
