@@ -117,15 +117,23 @@ class Index:
 
         Raises:
             WrongChain: chain id, genesis or the code of a contract differ from the deployment facts.
-            LedgerUnavailable: the node cannot say.
+            LedgerUnavailable: the node cannot say, or its proofs do not hold however often they are asked for.
         """
         self._check_name()
-        deployment = self._deployment
-        head = self._chain.head()
-        for name in deployment.contracts:
-            account, _ = self._chain.proof(head.hash, name, ())
-            if account.verify(head).code_hash != deployment.contracts[name].code_hash:
+        for name, contract in self._deployment.contracts.items():
+            if self._code_hash(name) != contract.code_hash:
                 raise self._close(f"The contract {name} is not there or has other code than was deployed.")
+
+    def _code_hash(self, name: str) -> Hash:
+        """The proven code hash of a contract at the newest block."""
+        for _ in range(PROOF_TRIES):
+            head = self._chain.head()
+            account, _slots = self._chain.proof(head.hash, name, ())
+            try:
+                return account.verify(head).code_hash
+            except InvalidProof as error:
+                _log.warning("the proof of %s did not hold: %s", name, error)
+        raise LedgerUnavailable("The Ethereum node's proofs do not hold.")
 
     def _check_name(self) -> None:
         if (found := self._chain.chain_id()) != self._deployment.chain_id:

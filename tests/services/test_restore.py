@@ -66,3 +66,27 @@ def anchor(forge):
         forge.services.log.anchor()
         forge.mine()
         forge.chain.now += 60
+
+
+def test_a_proof_that_does_not_hold_is_asked_for_again_when_the_service_starts(forge, monkeypatch):
+    """anvil's proofs sometimes do not match the block they were asked for; a start must not fail by that."""
+    proof, tries = forge.chain.proof, []
+
+    def late(block, contract, slots):
+        tries.append(contract)
+        return proof(genesis if len(tries) == 1 else block, contract, slots)
+
+    genesis = forge.chain.header(0).hash
+    monkeypatch.setattr(forge.chain, "proof", late)
+    forge.restart()
+    forge.services.index.check_chain()
+    assert len(tries) > len(forge.deployment.contracts)
+
+
+def test_proofs_that_never_hold_do_not_let_it_start(forge, monkeypatch):
+    proof = forge.chain.proof
+    first = forge.chain.header(0).hash
+    monkeypatch.setattr(forge.chain, "proof", lambda _, contract, slots: proof(first, contract, slots))
+    forge.restart()
+    with pytest.raises((Unavailable, Untrusted)):
+        forge.services.index.check_chain()
