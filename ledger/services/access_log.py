@@ -120,6 +120,7 @@ class Anchor:
         at: Unix seconds when it was sent.
         block: that holds it; None while none does.
         final: it is as deep as a consent must be.
+        held: how long the log was that the chain held when this was sent.
     """
 
     size: int
@@ -129,6 +130,7 @@ class Anchor:
     raw: str
     block: int | None = None
     final: bool = False
+    held: int = 0
 
 
 class AccessLog:
@@ -198,7 +200,7 @@ class AccessLog:
         """The last anchor, and for how many seconds the oldest entry above it has been waiting."""
         with self._store.begin() as tx:
             anchor = _anchor(tx)
-            held = anchor.size if anchor and anchor.block is not None else 0
+            held = _held(anchor)
             waiting = tx.log_leaves(held, 1)
         behind = max(self._clock() - int(json.loads(waiting[0])["at"]), 0) if waiting else 0
         return anchor, behind
@@ -228,7 +230,8 @@ class AccessLog:
                 "changed, or the database was restored from a backup. An operator must look at it."
             )
         transaction, raw = self._sender.prepare(call)
-        self._keep(Anchor(size, root, self._clock(), transaction, raw.hex()))  # stored before sent
+        sent = Anchor(size, root, self._clock(), transaction, raw.hex(), held=_held(anchor))
+        self._keep(sent)  # stored before sent
         self._sender.send(raw)
 
     def _follow(self, anchor: Anchor) -> Anchor | None:
@@ -244,6 +247,7 @@ class AccessLog:
                 anchor.raw,
                 receipt.block_number,
                 depth >= self._confirmations,
+                anchor.held,
             )
             return found if found == anchor else self._keep(found)
         if receipt is None:
@@ -259,6 +263,13 @@ class AccessLog:
         with self._store.begin() as tx:
             tx.set_fact("anchor", anchor and vars(anchor))
         return anchor
+
+
+def _held(anchor: Anchor | None) -> int:
+    """How many entries the chain is known to hold, while the next anchor may be on its way."""
+    if anchor is None:
+        return 0
+    return anchor.held if anchor.block is None else anchor.size
 
 
 def _anchor(tx: Transaction) -> Anchor | None:

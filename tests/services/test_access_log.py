@@ -107,6 +107,21 @@ def test_more_is_anchored_after_the_interval_and_not_before(forge):
     assert on_chain(forge)[-1] == (found.size, found.root) == (2, found.root)
 
 
+def test_what_is_anchored_already_does_not_wait_while_the_next_anchor_is_on_its_way(forge):
+    forge.ask()
+    for _ in range(4):
+        work(forge)
+    forge.chain.mine(seconds=INTERVAL)
+    forge.ask()
+    forge.services.log.anchor()  # sent, and in no block yet
+    anchor, behind = forge.services.log.anchored()
+    assert (anchor.size, anchor.block, anchor.held) == (2, None, 1)
+    assert behind < INTERVAL, "the second entry has waited, not the first"
+    work(forge)
+    work(forge)
+    assert forge.services.log.anchored()[1] == 0
+
+
 def test_a_transaction_that_was_dropped_is_sent_again(forge):
     forge.chain.automine = False
     forge.ask()
