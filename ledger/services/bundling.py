@@ -98,6 +98,12 @@ class Bundling:
         record, opened = openings.record, (Opening(grant),) if grant else ()
         with self._index.at_head() as snapshot:
             slots = needed(question, record, opened, openings.forms, snapshot.state)
+            # One that was signed before, and whose deadline passed before it could be recorded, is not what stands.
+            consents = [
+                entry
+                for entry in consents
+                if snapshot.state.entry(entry[0].subject, answer["grant"]).granted_at <= entry[0].deadline
+            ]
         slots += tuple(
             delegation_slot(consent.subject, signer) for consent, signer, _ in consents if signer != consent.subject
         )

@@ -11,7 +11,7 @@ import pytest
 from ledger.bundles import MAX_SIZE, verify_bundle
 from ledger.deployment import Deployment
 from ledger.documents import canonical
-from ledger.errors import InvalidProof, LedgerUnavailable, NotFound
+from ledger.errors import InvalidProof, LedgerUnavailable, NotFound, Refused
 from ledger.events import Retracted, Superseded, SuspensionChanged
 from ledger.model import Closure, RevokeAll, Suspension, to_hash
 from ledger.proofs import Header
@@ -118,6 +118,30 @@ def test_a_permit_with_a_steward_shows_both_signatures(make_forge):
     forge.settle()
     found = verified(forge, bundle_of(forge, forge.ask()))
     assert set(found.signers) == {forge.world.patient.address, forge.world.mother.address}
+
+
+def test_a_consent_that_was_never_recorded_does_not_spoil_the_evidence_of_the_one_that_was(make_forge):
+    """She signed while she was suspended, in vain; later she signed the same grant again."""
+    forge = make_forge(stage="registered")
+    patient, grant = forge.world.patient.address, forge.world.grant()
+    forge.accept(Suspension(patient, True, forge.chain.now))
+    forge.settle()
+    first = forge.consent_to(grant, deadline=60)
+    try:
+        forge.accept(first)
+    except Refused:  # or the relayer finds out
+        with forge.store.begin() as tx:
+            tx.add_consent(first, patient, forge.signature(first, forge.world.patient), forge.chain.now)
+    forge.settle()
+    forge.chain.now += 120
+    forge.mine()
+    forge.accept(Suspension(patient, False, forge.chain.now))
+    forge.settle()
+    forge.consent(grant)
+    forge.settle()
+    answer = forge.ask()
+    assert answer.decision.permitted
+    assert verified(forge, bundle_of(forge, answer)).decision.permitted
 
 
 def test_a_release_has_a_bundle_too(forge):
