@@ -105,6 +105,7 @@ format: setup-dev ## Put the code into its one format
 
 bench: setup-dev ## Measure the speed of the parts, of evidence, and of release with an item of 2 GiB
 	@$(BIN)/python -m scripts.bench
+	@$(BIN)/python -m scripts.bench_decisions
 	@$(BIN)/python -m scripts.bench_evidence
 	@$(BIN)/python -m scripts.bench_release
 

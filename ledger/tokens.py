@@ -4,8 +4,6 @@ import base64
 import binascii
 import json
 
-import rfc8785
-
 from ledger.deployment import Deployment
 from ledger.errors import InvalidInput
 from ledger.model import Hash, hash32, integer
@@ -22,8 +20,11 @@ def token_of(deployment: Deployment, head: Header) -> str:
 def make_token(deployment: Deployment, number: int, block: Hash) -> str:
     """The token of a block by number and hash."""
     registry = deployment.contracts["ConsentRegistry"].address
-    value = rfc8785.dumps({"c": deployment.chain_id, "a": registry, "n": number, "h": block})
-    return PREFIX + base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+    # ASCII and small numbers: sorted JSON is RFC 8785 then
+    value = json.dumps(
+        {"a": registry, "c": deployment.chain_id, "h": block, "n": number}, sort_keys=True, separators=(",", ":")
+    )
+    return PREFIX + base64.urlsafe_b64encode(value.encode()).rstrip(b"=").decode()
 
 
 def read_token(deployment: Deployment, token: object) -> tuple[int, Hash]:

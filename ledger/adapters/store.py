@@ -23,6 +23,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    tuple_,
     union,
     update,
 )
@@ -595,10 +596,20 @@ class SqlTransaction:
         """Append several entries, each with the record it is about, in order."""
         if not leaves:
             return []
-        first, made = self._log_size(), dict[tuple[int, int], bytes]()
+        first = self._log_size()
+        made: dict[tuple[int, int], bytes] = {}
+        # What is complete so far at the log's right edge: all that new entries can be joined with, in one query.
+        edge = [(height, (first >> height) - 1) for height in range(1, 63) if first >> height & 1]
+        place = tuple_(t.log_nodes.c.height, t.log_nodes.c.position)
+        held = {
+            (height, position): bytes(found)
+            for height, position, found in self._db.execute(
+                select(t.log_nodes.c.height, t.log_nodes.c.position, t.log_nodes.c.hash).where(place.in_(edge))
+            )
+        }
 
         def node(height: int, position: int) -> bytes:
-            found = made.get((height, position))
+            found = made.get((height, position)) or held.get((height, position))
             return self._log_node(height, position) if found is None else found
 
         for index, (leaf, _) in enumerate(leaves, first):

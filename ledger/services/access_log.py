@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger.checkpoint import Checkpoint, sign_checkpoint, verifier_key
@@ -93,7 +92,9 @@ def leaf_of(
         "grant": decision.grant,
         "block": {"number": decision.moment.number, "hash": decision.moment.hash},
     }
-    return rfc8785.dumps(leaf)
+    # Its names, codes, addresses and hashes are ASCII and its numbers small: sorted JSON is RFC 8785 then, and costs
+    # a tenth of it; a test compares the two.
+    return json.dumps(leaf, sort_keys=True, separators=(",", ":")).encode()
 
 
 def read(entry: LogEntry) -> dict[str, Any]:

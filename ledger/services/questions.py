@@ -1,5 +1,6 @@
 """Answering questions: gather the evidence at a fresh block, decide, write it down, answer."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -286,7 +287,12 @@ def require_writable(question: Question) -> None:
     for name, value in (("purpose", question.purpose), ("channel", question.channel)):
         if value:
             code(value, name)
-    if len(canonical(question_json(question))) > MAX_QUESTION:
+    written = question_json(question)
+    try:  # without facts there are only texts in it, and the quick way refuses what the strict one does
+        size = len(canonical(written) if question.facts else json.dumps(written, ensure_ascii=False).encode())
+    except UnicodeEncodeError:
+        raise InvalidMessage("question", "must be text that can be written in UTF-8") from None
+    if size > MAX_QUESTION:
         raise InvalidMessage("question", f"must not be larger than {MAX_QUESTION} bytes")
 
 

@@ -1,6 +1,9 @@
 """The access log's head: signed, provable, and anchored on chain at most an interval behind."""
 
+import json
+
 import pytest
+import rfc8785
 from sqlalchemy import delete, update
 
 from ledger.adapters import tables as t
@@ -197,3 +200,11 @@ def test_a_log_that_is_not_what_was_anchored_is_noticed(forge):
         connection.execute(t.log_nodes.insert().values(height=1, position=0, hash=b"\1" * 32))
     with pytest.raises(Untrusted, match="Forked"):
         forge.services.log.anchor()
+
+
+def test_an_entry_is_canonical_json(forge):
+    forge.ask()
+    forge.ask(by=forge.world.stranger, purpose="teaching", channel="social:x")
+    with forge.store.begin() as tx:
+        for leaf in tx.log_leaves():
+            assert leaf == rfc8785.dumps(json.loads(leaf))
