@@ -103,7 +103,7 @@ check: setup-dev ## Format, lint, types, generated files, locks
 format: setup-dev ## Put the code into its one format
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-bench: setup-dev ## Measure the speed of the parts, of evidence, and of release with an item of 2 GiB
+bench: setup-dev ## Measure the speed of the parts, of decisions, of evidence, and of release with an item of 2 GiB
 	@$(BIN)/python -m scripts.bench
 	@$(BIN)/python -m scripts.bench_decisions
 	@$(BIN)/python -m scripts.bench_evidence

@@ -486,3 +486,13 @@ def test_a_release_asks_the_node_whatever_questions_may_reuse(forge):
     assert forge.reason() == "permitted"
     assert forge.refusal(forge.release) in ("ledger_unavailable", "unavailable")
     assert forge.reason() == "ledger_unavailable"
+
+
+def test_of_a_block_too_old_to_be_replaced_the_nodes_say_the_hash(forge):
+    forge.mine(5)
+    index = Index(forge.chain, SqlStore("sqlite://"), forge.deployment, reorganisation_limit=2)
+    old = forge.chain.header(forge.chain.head().number - 5)
+    then = index.as_of(old.number, old.hash)
+    assert (then.head, then.state.digest()) == (old, forge.chain._block(old.number).state.digest())
+    with pytest.raises(InvalidInput, match="not on this chain"):
+        index.as_of(old.number, to_hash(phrase("no block")))
