@@ -212,11 +212,12 @@ def test_a_wrap_names_its_master_key(identity):
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)
-@given(st.data())
-def test_a_changed_custody_wrap_never_opens(identity, data):
+@given(where=st.floats(0, 1, exclude_max=True), which=st.integers(0, 13))
+def test_a_changed_custody_wrap_never_opens(identity, where, which):
     wrapped = sealing.custody_wrap(MASTER, identity, RECORD, ITEM)
-    at = data.draw(st.integers(0, len(wrapped) - 1))
-    character = data.draw(st.sampled_from("ABCxyz019-_.= ").filter(lambda c: c != wrapped[at]))
+    at = int(where * len(wrapped))
+    # A wrap is new each time: what is tried must not depend on it.
+    character = next(c for c in ("ABCxyz019-_.= " * 2)[which:] if c != wrapped[at])
     with pytest.raises((Refused, InvalidInput)):
         sealing.custody_unwrap(MASTER, wrapped[:at] + character + wrapped[at + 1 :], RECORD, ITEM)
 
