@@ -211,10 +211,13 @@ class Worker:
 
     Args:
         interval: seconds of rest between two rounds.
+        wake: set by whoever has work that should not wait for the next round.
     """
 
-    def __init__(self, name: str, interval: float, *steps: Callable[[], object]) -> None:
-        self._steps, self._interval = steps, interval
+    def __init__(
+        self, name: str, interval: float, *steps: Callable[[], object], wake: threading.Event | None = None
+    ) -> None:
+        self._steps, self._interval, self._wake = steps, interval, wake or threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -225,11 +228,14 @@ class Worker:
     def stop(self, deadline: float) -> None:
         """Stop after the step at hand, waiting so many seconds for it; what is not sent stays stored."""
         self._stop.set()
+        self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=deadline)
 
     def _run(self) -> None:
-        while not self._stop.wait(self._interval):
+        while True:
+            self._wake.wait(self._interval)
+            self._wake.clear()  # before looking: what comes while looking is looked at again
             for step in self._steps:
                 if self._stop.is_set():
                     return
@@ -247,7 +253,14 @@ def create_app(services: Services) -> FastAPI:
     settings = services.settings
     workers = (
         Worker("follower", settings.head_interval, services.index.follow),
-        Worker("worker", settings.relay_interval, services.relays.pump, services.bundling.capture, services.log.anchor),
+        Worker(
+            "worker",
+            settings.relay_interval,
+            services.relays.pump,
+            services.bundling.capture,
+            services.log.anchor,
+            wake=services.relays.waiting,
+        ),
     )
     services.metrics.read_from(lambda: readings(services))
 

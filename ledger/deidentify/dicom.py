@@ -15,10 +15,12 @@ from typing import Any, Final
 
 from dicognito.anonymizer import Anonymizer
 from pydicom import Dataset, config, dcmwrite
+from pydicom.charset import python_encoding
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.filereader import read_dataset
+from pydicom.multival import MultiValue
 from pydicom.pixels.utils import get_expected_length
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
@@ -127,6 +129,7 @@ def clean(data: bytes, limits: Limits) -> Deidentified:
     syntax, body = _body(data, limits)
     header, at = _header(body, syntax, limits)
     _check_image(header)
+    _check_character_sets(header)
     report: set[Removed] = set()
     _clean(header, _identifiers(header), report)
     size = _pixel_size(header, limits)
@@ -358,6 +361,15 @@ def _exchange(header: Dataset, report: set[Removed]) -> None:
 
 
 # ------------------------------------------------------------------------------------------------- pixels
+
+
+def _check_character_sets(header: Dataset) -> None:
+    """Refuse words that would be read otherwise by everybody who opens the file (PS3.3 C.12.1.1.2)."""
+    for _, element in _walk(header):
+        if element.keyword == "SpecificCharacterSet":
+            named = element.value if isinstance(element.value, MultiValue) else [element.value or ""]
+            if any(str(name) not in python_encoding for name in named):
+                raise InvalidFile("The DICOM file names a character set that does not exist; export it again.")
 
 
 def _check_image(header: Dataset) -> None:

@@ -6,8 +6,10 @@ are recorded once and withdrawals are idempotent. Withdrawals never wait behind 
 """
 
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import assert_never
 
 from ledger.deployment import Deployment
@@ -52,6 +54,8 @@ _log = logging.getLogger(__name__)
 Relayed = Consent | Revocation | RevokeAll | Suspension | Closure | Delegation
 """What a subject signs and anybody may relay."""
 
+BATCH = 200
+"""Grants in one transaction at most: about half of the gas that one may take."""
 FUTURE = 15 * 60
 """Seconds a Suspension or Delegation may be ahead of now; the contract refuses more."""
 
@@ -101,6 +105,8 @@ class Relays:
     ) -> None:
         self._index, self._store, self._sender, self._chain = index, store, sender, chain
         self._deployment, self._clock, self._confirmations = deployment, clock, confirmations
+        self.waiting = threading.Event()
+        """Set when a message was accepted: whoever pumps need not wait for its next round."""
 
     # intake
 
@@ -114,6 +120,11 @@ class Relays:
             BadSignature: somebody else signed it, or the signer may not do this for the subject.
             InvalidMessage, UnknownCode, NotFound, Expired: what a consent says does not hold; nothing is stored.
         """
+        relay = self._accept(message, signer, signature)
+        self.waiting.set()
+        return relay
+
+    def _accept(self, message: Relayed, signer: Address, signature: bytes) -> Relay:
         verify(self._deployment.domain.digest(message), signature, signer)
         if not withdraws(message):
             with self._index.at_head() as snapshot:
@@ -254,16 +265,40 @@ class Relays:
         with self._store.begin() as tx:
             waiting = tx.open_relays()
         head = self._seen() if waiting else 0
+        together = [relay for relay in waiting if isinstance(relay.message, Consent) and relay.raw is None]
+        alone = [relay for relay in waiting if relay not in together]
         still_open = 0
         failure: VolensError | None = None
-        for relay in waiting:
+        # Withdrawals come first in the outbox, and consents that were not sent yet come last.
+        steps: list[Callable[[], int]] = [partial(self._advance, relay, head) for relay in alone]
+        steps += [partial(self._send_together, batch) for batch in _batches(together)]
+        for step in steps:
             try:
-                still_open += self._advance(relay, head)
+                still_open += step()
             except (Unavailable, Untrusted) as error:
                 failure = error  # one that does not get through must not hold up those behind it
         if failure is not None:
             raise failure
         return still_open
+
+    def _send_together(self, batch: Sequence[Relay]) -> int:
+        """Send consents in one transaction, whoever their subjects are; how many are still open.
+
+        One that the contract refuses does not sink the others: they go in two halves.
+        """
+        if len(batch) == 1:
+            return self._send(batch[0])
+        calls = [call_of(relay.message, relay.signer, relay.signature).arguments for relay in batch]  # type: ignore[arg-type]
+        call = Call("ConsentRegistry", "grantForMany", (calls,))
+        if self._sender.simulate(call):
+            half = len(batch) // 2
+            return self._send_together(batch[:half]) + self._send_together(batch[half:])
+        transaction, raw = self._sender.prepare(call)
+        with self._store.begin() as tx:  # stored before sent
+            for relay in batch:
+                tx.update_relay(relay.id, status="sent", transaction=transaction, raw=raw)
+        self._sender.send(raw)
+        return len(batch)
 
     def _seen(self) -> int:
         """The newest block the index has seen. Only what it has seen is final: it will notice if that is replaced."""
@@ -330,6 +365,21 @@ class Relays:
     def _update(self, relay: Relay, **changes: object) -> None:
         with self._store.begin() as tx:
             tx.update_relay(relay.id, **changes)
+
+
+def _batches(consents: Iterable[Relay]) -> Iterator[list[Relay]]:
+    """Consents in their order, with at most so many grants at a time as fit into one transaction."""
+    batch: list[Relay] = []
+    grants = 0
+    for relay in consents:
+        size = len(relay.message.grants) if isinstance(relay.message, Consent) else 1
+        if batch and grants + size > BATCH:
+            yield batch
+            batch, grants = [], 0
+        batch.append(relay)
+        grants += size
+    if batch:
+        yield batch
 
 
 def _line(code: str) -> list[str]:

@@ -53,8 +53,8 @@ def files(tmp_path, passphrase_file, wallet, party):
     write("eleven", " ".join(WORDS.split()[:11]))
     write("truncated.json", party.read_text()[:-40])
     write("costly.json", party.read_text().replace('"n": 4096', '"n": 1073741824'))
-    write("hex.key", "11" * 32)
-    write("open.key", "11" * 32, 0o644)
+    write("hex.key", "1122" * 16)
+    write("open.key", "1122" * 16, 0o644)
     write("short.key", "11" * 31)
     write("zero.key", "00" * 32)
     write("no.key", "this is no key")
@@ -175,7 +175,7 @@ CASES = {
     "deploy: text": (("deploy", "--key-file", "no.key"), 2, "cannot be read as a key"),
     "deploy: binary": (("deploy", "--key-file", "binary"), 2, "cannot be read as a key"),
     "deploy: folder": (("deploy", "--key-file", "folder"), 2, "folder"),
-    "deploy: zero": (("deploy", "--key-file", "zero.key"), 2, "above zero"),
+    "deploy: zero": (("deploy", "--key-file", "zero.key"), 2, "no random key", "openssl rand"),
     "deploy: owner": (("deploy", "--key-file", "hex.key", "--owner", "me"), 2, "must be an address"),
     # evidence
     "bundle: missing": ((*BUNDLE, "nowhere.json", *TRUST), 2, "nowhere.json cannot be read"),

@@ -30,6 +30,7 @@ from ledger.model import (
     Suspension,
     to_hash,
 )
+from ledger.services import relay as relay_module
 from ledger.services.relay import FUTURE, call_of
 from ledger.summary import with_summary
 from ledger.typed_data import Domain, parse_signature, struct_hash
@@ -132,6 +133,91 @@ def test_a_withdrawal_of_a_consent_on_its_way_keeps_it_from_ever_standing(make_f
     forge.settle()
     assert status(forge, relay).problem == "AlreadyRevoked"
     assert forge.reason() == "revoked"
+
+
+# Together
+
+
+def consents(forge, count):
+    """Consents that were accepted, a grant each, none of them sent."""
+    return [forge.consent(another(forge, f"grant {number}")) for number in range(count)]
+
+
+def transactions(forge, relays):
+    return {status(forge, relay).transaction for relay in relays}
+
+
+def test_consents_that_wait_together_go_in_one_transaction(make_forge):
+    forge = make_forge(stage="registered")
+    relays = consents(forge, 5)
+    assert forge.services.relays.pump() == 5
+    assert len(transactions(forge, relays)) == 1
+    forge.settle()
+    assert {status(forge, relay).status for relay in relays} == {"final"}
+    assert names(forge) == ["Granted"] * 5
+
+
+def test_a_consent_that_does_not_hold_sinks_no_other(make_forge):
+    forge = make_forge(stage="registered")
+    first = consents(forge, 2)
+    late = forge.accept(forge.consent_to(another(forge, "late"), deadline=20))
+    last = [forge.consent(another(forge, f"after {number}")) for number in range(2)]
+    forge.chain.now += 30
+    forge.settle()
+    assert (status(forge, late).status, status(forge, late).problem) == ("failed", "DeadlinePassed")
+    assert {status(forge, relay).status for relay in (*first, *last)} == {"final"}
+    assert names(forge) == ["Granted"] * 4
+
+
+def test_a_transaction_holds_no_more_grants_than_fit(make_forge, monkeypatch):
+    monkeypatch.setattr(relay_module, "BATCH", 2)
+    forge = make_forge(stage="registered")
+    relays = [*consents(forge, 3), forge.consent(*(another(forge, f"one of three, {n}") for n in range(3)))]
+    forge.services.relays.pump()
+    assert [len(transactions(forge, some)) for some in (relays[:2], relays[2:3], relays[3:], relays)] == [1, 1, 1, 3]
+
+
+def test_consents_sent_together_are_stored_before_they_are_sent(make_forge):
+    forge = make_forge(stage="registered")
+    relays = consents(forge, 3)
+    forge.chain.faults.refuse = True
+    with pytest.raises(LedgerUnavailable):
+        forge.services.relays.pump()
+    assert {status(forge, relay).status for relay in relays} == {"sent"}
+    forge.chain.faults.refuse = False
+    forge.restart()
+    forge.settle()
+    assert names(forge) == ["Granted"] * 3, "each once"
+
+
+def test_a_reorganisation_takes_consents_away_together_and_they_come_back(make_forge):
+    forge = make_forge(stage="registered")
+    relays = consents(forge, 3)
+    forge.settle()
+    forge.chain.reorganise(4)
+    assert forge.reason() == "no_consent"
+    forge.settle()
+    assert {status(forge, relay).status for relay in relays} == {"final"}
+    assert names(forge) == ["Granted"] * 3
+
+
+def test_a_withdrawal_is_sent_before_consents_that_wait_together(make_forge):
+    forge = make_forge(stage="registered")
+    consents(forge, 3)
+    forge.revoke(another(forge, "grant 1"))
+    forge.settle()
+    assert names(forge) == ["Revoked", "Granted", "Granted"], "and the consent it was of never stands"
+
+
+def test_whoever_pumps_is_told_that_something_waits(make_forge):
+    forge = make_forge(stage="registered")
+    waiting = forge.services.relays.waiting
+    assert not waiting.is_set()
+    with pytest.raises(BadSignature):
+        forge.accept(forge.consent_to(), by=forge.world.journal, signer=forge.world.patient)
+    assert not waiting.is_set(), "nothing was accepted"
+    forge.consent()
+    assert waiting.is_set()
 
 
 # On the way

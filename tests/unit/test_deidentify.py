@@ -513,6 +513,14 @@ def test_a_cut_compressed_dicom_file_is_refused(data):
         deidentify("us.dcm", whole[: data.draw(st.integers(0, len(whole) - 9))])
 
 
+@pytest.mark.parametrize("name", [b"SO_IR 100 ", b"ISO-IR 100", b"\\ISO_IR 99"])
+def test_a_character_set_that_does_not_exist_is_refused(name):
+    """Whoever opens the file would read other words than the hospital did."""
+    assert CT.count(b"ISO_IR 100") == 1
+    with pytest.raises(InvalidFile, match="character set"):
+        deidentify("ct.dcm", CT.replace(b"ISO_IR 100", name))
+
+
 @settings(derandomize=True, deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_damaged_dicom_files_only_raise_invalid_file(data):

@@ -48,7 +48,7 @@ def test_a_line_is_an_object_with_the_request_and_the_place_of_an_error():
         request_id.reset(token)
     assert said["request"] == "req-1"
     assert (said["status"], said["route"], said["error"]) == (500, "/v1/records/{record}", "ValueError")
-    assert said["place"][0].startswith("test_logs.py:")
+    assert said["place"][0].startswith("test_log_lines.py:")
     assert said.keys() <= {"time", "level", "logger", "message", "request", "status", "route", "error", "place"}
 
 
