@@ -70,7 +70,8 @@ test: setup-dev ## Run every test
 
 test-deep: setup-dev ## Run fuzzing, invariants and the state machine far longer, each time from another seed
 	@FOUNDRY_PROFILE=deep $(FORGE) test --fuzz-seed 0x$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-	@VOLENS_TEST_PROFILE=deep $(BIN)/pytest tests/contracts/test_state_machine.py \
+	@VOLENS_TEST_PROFILE=deep $(BIN)/pytest tests/contracts/test_state_machine.py tests/chaos \
+	  tests/services/test_reorganisations.py tests/services/test_new_enemy.py \
 	  tests/verifier tests/fuzz
 
 fuzz: setup-dev ## Fuzz every parser of foreign bytes (SECONDS=20 for each; TARGETS="…" for some)
