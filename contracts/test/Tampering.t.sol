@@ -187,6 +187,7 @@ contract TamperingTest is RegistryTest {
     /// @dev Every part of the domain: another name, version, chain or contract, or none.
     function testFuzz_domain(uint8 part, bytes32 salt, uint64 chainId, address contract_) public {
         vm.assume(chainId != block.chainid && contract_ != address(registry));
+        vm.assume(salt != keccak256("Volens") && salt != keccak256("1")); // constants of ours, which forge likes to try
         bytes32 separator = keccak256(
             abi.encode(
                 keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
