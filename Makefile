@@ -54,8 +54,9 @@ setup-analysis: .venv-analysis/made
 	@.venv-analysis/bin/pip install --quiet --progress-bar on --require-hashes --only-binary :all: -r requirements-analysis.txt
 	@touch $@
 
-setup-system: ## Install Debian's chromium, which the browser tests use (needs root)
-	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; }
+setup-system: ## Install Debian's chromium and PostgreSQL, which tests use (needs root)
+	@{ command -v chromium && test -x /usr/lib/postgresql/15/bin/postgres; } >/dev/null || \
+	  { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium postgresql-15; }
 
 demo: setup ## Run the main job on real files and check every step
 	@$(BIN)/volens demo

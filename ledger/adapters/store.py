@@ -55,6 +55,8 @@ _EVENTS: dict[str, Any] = {cls.__name__: cls for cls in get_args(LedgerEvent)}
 _DOCUMENTS: dict[str, type[Form | Terms | Profile]] = {cls.TYPE: cls for cls in (Form, Terms, Profile)}
 _OPEN = ("accepted", "sent", "recorded")
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK = 0x766F6C656E73
+"""Of PostgreSQL: "volens", as a number. The key store, which may be in the same database, does not take it."""
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
@@ -70,7 +72,7 @@ def migrate(engine: Engine, revision: str = "head") -> None:
 def open_engine(url: str) -> Engine:
     """A database engine whose transactions are durable when they commit and never interleave their writes."""
     if not url.startswith("sqlite"):
-        return create_engine(url, isolation_level="SERIALIZABLE", pool_pre_ping=True, hide_parameters=True)
+        return _open_postgres(url)
     pool = StaticPool if url == "sqlite://" else None  # what is in memory lives as long as its one connection
     # hide_parameters: what is written must not turn up in a log when writing fails
     options: dict[str, Any] = {"poolclass": pool, "hide_parameters": True}
@@ -85,6 +87,28 @@ def open_engine(url: str) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _open_postgres(url: str) -> Engine:
+    """One unit of work at a time, as with SQLite, whatever number of processes there is.
+
+    A lock held to the end of the transaction is simpler than transactions that may fail and must be tried again. What
+    is read comes from after the lock was got, which READ COMMITTED gives and SERIALIZABLE does not.
+    """
+    url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    engine = create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True, hide_parameters=True)
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: Any, _: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET synchronous_commit = on")
+        connection.commit()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
 
     return engine
 

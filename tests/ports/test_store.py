@@ -7,6 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.command import downgrade
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from postgres import Postgres
 from sqlalchemy import func, insert, inspect, select
 
 from ledger.adapters.store import _MIGRATIONS, SqlStore, SqlTransaction, migrate, open_engine
@@ -25,9 +26,29 @@ HASHES = [to_hash(phrase(f"hash {n}")) for n in range(8)]
 TOKEN = HASHES[7]
 
 
-@pytest.fixture(params=["file", "memory"])
+POSTGRES = pytest.param("postgres", marks=pytest.mark.node)
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    with Postgres() as server:
+        yield server
+
+
+def migrated(url):
+    SqlStore(url).close()
+
+
+@pytest.fixture(params=["file", "memory", POSTGRES])
 def store(request, tmp_path):
-    opened = SqlStore(f"sqlite:///{tmp_path / 'volens.db'}" if request.param == "file" else "sqlite://")
+    match request.param:
+        case "file":
+            url = f"sqlite:///{tmp_path / 'volens.db'}"
+        case "memory":
+            url = "sqlite://"
+        case _:
+            url = request.getfixturevalue("postgres").database(migrated)
+    opened = SqlStore(url)
     yield opened
     opened.close()
 
@@ -116,11 +137,20 @@ def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path):
         SqlStore(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'volens.db'}")
 
 
-def test_a_full_database_is_unavailable_and_keeps_its_secrets(store):
+def write_in_vain(store):
+    """A unit of work in which SQLite's disk is full, or PostgreSQL hangs up."""
+    sqlite = store._engine.dialect.name == "sqlite"
     with store.begin() as tx:
-        tx._db.exec_driver_sql("PRAGMA max_page_count=1")  # it means: no page more than there are
-    with pytest.raises(Unavailable) as refusal, store.begin() as tx:
+        tx.append_log(b"something secret", None)
+        # no page more than there are
+        fault = "PRAGMA max_page_count=1" if sqlite else "SELECT pg_terminate_backend(pg_backend_pid())"
+        tx._db.exec_driver_sql(fault)
         tx.append_log(b"something secret" * 100_000, None)
+
+
+def test_a_database_that_fails_is_unavailable_and_keeps_its_secrets(store):
+    with pytest.raises(Unavailable) as refusal:
+        write_in_vain(store)
     shown = str(refusal.value) + str(refusal.value.__cause__)
     assert "cannot be used" in shown
     assert "secret" not in shown
@@ -388,9 +418,10 @@ def test_decisions_wait_for_their_bundle_oldest_first(store):
 # Migrations
 
 
-@pytest.fixture
-def engine(tmp_path):
-    opened = open_engine(f"sqlite:///{tmp_path / 'volens.db'}")
+@pytest.fixture(params=["file", POSTGRES])
+def engine(request, tmp_path):
+    sqlite = f"sqlite:///{tmp_path / 'volens.db'}"
+    opened = open_engine(sqlite if request.param == "file" else request.getfixturevalue("postgres").database())
     yield opened
     opened.dispose()
 
@@ -439,6 +470,9 @@ def test_a_write_is_on_disk_when_it_is_acknowledged(engine):
     """Without this a machine that loses power forgets revocations it has acknowledged."""
     migrate(engine)
     with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+            return
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA secure_delete").scalar() == 1
