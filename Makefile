@@ -67,6 +67,7 @@ up: setup ## Run the ledger and the service until Ctrl-C; state is kept in .vole
 test: setup-dev ## Run every test
 	@npx --no-install hardhat test solidity
 	@$(QUICK) $(FORGE) test
+	@npm test -w wallet/web
 	@$(BIN)/pytest
 
 test-deep: setup-dev ## Run fuzzing, invariants and the state machine far longer, each time from another seed
