@@ -233,19 +233,23 @@ class Worker:
             self._thread.join(timeout=deadline)
 
     def _run(self) -> None:
-        while True:
+        while not self._stop.is_set():
             self._wake.wait(self._interval)
             self._wake.clear()  # before looking: what comes while looking is looked at again
-            for step in self._steps:
-                if self._stop.is_set():
-                    return
-                try:
-                    step()
-                except VolensError as error:
-                    _log.warning("%s waits: %s", step.__qualname__, error)
-                except Exception:  # noqa: BLE001
-                    # The work must go on whatever one message does; it stays stored and is tried again.
-                    _log.exception("%s failed", step.__qualname__)
+            self.work()
+
+    def work(self) -> None:
+        """One round of the steps. One that fails holds up no other."""
+        for step in self._steps:
+            if self._stop.is_set():
+                return
+            try:
+                step()
+            except VolensError as error:
+                _log.warning("%s waits: %s", step.__qualname__, error)
+            except Exception:  # noqa: BLE001
+                # The work must go on whatever one message does; it stays stored and is tried again.
+                _log.exception("%s failed", step.__qualname__)
 
 
 def create_app(services: Services) -> FastAPI:

@@ -63,7 +63,7 @@ def summary(grant: Grant, parties: Mapping[Address, str], language: str) -> str:
         *(_fill(words["condition"], condition=p.label(language)) for p in purposes if p.kind == DUO_MODIFIER),
         _channels(grant, words, language),
         words["onward"][grant.onward],
-        _fill(words["period"], **{"from": _start(grant.valid_from, words), "until": _end(grant.valid_until, words)}),
+        _fill(words["period"], until=_end(grant.valid_until, words), **{"from": _start(grant.valid_from, words)}),
     ]
     written = " ".join(sentences)
     if len(written.encode()) > 4 * MAX_TEXT:

@@ -82,10 +82,7 @@ def everything_goes_wrong(web, monkeypatch):
 def work(web):
     """One round of the worker."""
     use = web.forge.services
-    worker = Worker("test", 0, use.relays.pump, use.bundling.capture, use.log.anchor)
-    rounds = iter([False, True])
-    worker._stop.wait = lambda _: next(rounds)
-    worker._run()
+    Worker("test", 0, use.relays.pump, use.bundling.capture, use.log.anchor).work()
 
 
 def signed(forge, message, by):

@@ -88,6 +88,12 @@ def test_single_sentences(changes, sentence):
     assert sentence in read(**changes)
 
 
+@pytest.mark.parametrize("begin", [0, END_OF_CALENDAR, 2**53 - 2])
+def test_no_period_goes_beyond_the_calendar(begin):
+    with pytest.raises(InvalidMessage, match="9999"):
+        read(valid_from=begin, valid_until=max(begin, END_OF_CALENDAR) + 1)
+
+
 @pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda c: c["about"])
 def test_vectors(case):
     grant = Grant.from_json(case["grant"])
