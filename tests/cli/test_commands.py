@@ -233,7 +233,8 @@ def break_folder(folder, how):
             data[-5] ^= 1
             sealed.write_bytes(data)
         case "a key changed":
-            value["items"][0]["wrapped"] = value["items"][0]["wrapped"][:-2] + "00"
+            wrapped = value["items"][0]["wrapped"]
+            value["items"][0]["wrapped"] = wrapped[:-2] + ("01" if wrapped.endswith("00") else "00")
             manifest.write_text(json.dumps(value))
         case "a file outside":
             value["items"][0]["file"] = "../passphrase"
