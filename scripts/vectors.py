@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.vector_sources import decisions, invalid, keys, sealing, summaries, vocabulary
+from scripts.vector_sources import decisions, invalid, keys, logs, sealing, summaries, vocabulary
 
 VECTORS = Path(__file__).resolve().parents[1] / "tests" / "vectors"
 
@@ -21,6 +21,7 @@ SOURCES: dict[str, Callable[[], object]] = {
     "decisions": decisions.vectors,
     "invalid": invalid.vectors,
     "keys": keys.vectors,
+    "log": logs.vectors,
     "sealing": sealing.vectors,
     "summary": summaries.vectors,
     "vocabulary": vocabulary.vectors,

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from client.log import SeenLog
 from ledger.checkpoint import (
     Checkpoint,
     key_id,
@@ -18,7 +19,7 @@ from ledger.checkpoint import (
     verify_checkpoint,
 )
 from ledger.errors import InvalidMessage, InvalidProof
-from ledger.merkle import EMPTY_LOG, leaf_hash
+from ledger.merkle import EMPTY_LOG, leaf_hash, verify_consistency
 
 NOTE = json.loads((Path(__file__).parents[1] / "vectors" / "merkle.json").read_text())["note"]
 NAME = "volens.example/log"
@@ -194,3 +195,36 @@ def test_names_of_keys():
         sign_checkpoint(CHECKPOINT, KEY, "two words")
     with pytest.raises(InvalidMessage):
         verifier_key("a+b", PUBLIC)
+
+
+LOG = json.loads((Path(__file__).parents[1] / "vectors" / "log.json").read_text())
+LOG_KEY = base64.b64decode(LOG["key"].split("+", 2)[2])[1:]
+
+
+@pytest.mark.parametrize("case", LOG["valid"], ids=lambda case: case["size"])
+def test_shared_checkpoints_hold(case):
+    found = verify_checkpoint(case["note"], LOG["origin"], LOG_KEY)
+    assert (found.origin, found.size, found.root) == (LOG["origin"], case["size"], case["root"])
+
+
+@pytest.mark.parametrize("case", LOG["invalid"], ids=lambda case: case["why"])
+def test_shared_checkpoints_are_refused(case):
+    with pytest.raises(InvalidProof):
+        verify_checkpoint(case["note"], LOG["origin"], LOG_KEY)
+
+
+@pytest.mark.parametrize("case", LOG["follows"], ids=lambda case: case["about"])
+def test_shared_logs_are_followed_or_not(case):
+    def follow():
+        before, after = (SeenLog(LOG["origin"], LOG_KEY, case[name]).checkpoint for name in ("before", "after"))
+        verify_consistency(before.size, after.size, before.root, after.root, case["proof"])
+
+    if case["outcome"] == "held":
+        return follow()
+    said = {
+        "shrank": "shrunk",
+        "other-key": "expected key|another log",
+        "rewritten": "begin with|same size|no hashes|longer",
+    }
+    with pytest.raises(InvalidProof, match=said[case["outcome"]]):
+        follow()
