@@ -21,13 +21,14 @@ from sqlalchemy import (
     event,
     func,
     insert,
+    make_url,
     or_,
     select,
     tuple_,
     union,
     update,
 )
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from ledger.adapters import tables as t
@@ -57,6 +58,18 @@ _OPEN = ("accepted", "sent", "recorded")
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x766F6C656E73
 """Of PostgreSQL: "volens", as a number. The key store, which may be in the same database, does not take it."""
+PATIENCE = 30_000
+"""Milliseconds a unit of work waits for another on PostgreSQL; as long as on SQLite."""
+IDLE = 60_000
+"""Milliseconds after which PostgreSQL ends a unit of work that does nothing: its process hangs, and others wait."""
+_NETWORK = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""How soon it is noticed that the database is gone, unless the URL says otherwise."""
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:
@@ -98,12 +111,16 @@ def _open_postgres(url: str) -> Engine:
     is read comes from after the lock was got, which READ COMMITTED gives and SERIALIZABLE does not.
     """
     url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-    engine = create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True, hide_parameters=True)
+    network = {name: value for name, value in _NETWORK.items() if name not in make_url(url).query}
+    options: dict[str, Any] = {"isolation_level": "READ COMMITTED", "connect_args": network}
+    engine = create_engine(url, pool_pre_ping=True, hide_parameters=True, **options)
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: Any, _: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET synchronous_commit = on")
+            cursor.execute(f"SET lock_timeout = {PATIENCE}")
+            cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE}")
         connection.commit()
 
     @event.listens_for(engine, "begin")
@@ -141,7 +158,7 @@ class SqlStore:
         try:
             with self._lock, self._engine.begin() as connection:
                 yield SqlTransaction(connection)
-        except OperationalError as error:
+        except (OperationalError, InternalError) as error:  # PostgreSQL says the latter of a standby, which only reads
             raise Unavailable(f"The database cannot be used: {type(error.orig).__name__}.") from error
 
     def scrub(self) -> None:

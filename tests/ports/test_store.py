@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from postgres import Postgres
 from sqlalchemy import func, insert, inspect, select
 
+from ledger.adapters import store as sql
 from ledger.adapters.store import _MIGRATIONS, SqlStore, SqlTransaction, migrate, open_engine
 from ledger.adapters.tables import metadata
 from ledger.errors import Unavailable
@@ -413,6 +414,61 @@ def test_decisions_wait_for_their_bundle_oldest_first(store):
         kept = tx.decision("dec_1")
         assert (kept.value, kept.bundle) == ({"x": [1]}, b"bundle")
         assert tx.decision("dec_4") is None
+
+
+# A PostgreSQL that several processes share
+
+
+@pytest.fixture
+def shared(postgres, monkeypatch):
+    """The URL of a database, where nobody waits long."""
+    monkeypatch.setattr(sql, "PATIENCE", 100)
+    return postgres.database(migrated)
+
+
+def deny(store):
+    with store.begin() as tx:
+        tx.add_denial("closed", PATIENT, "", START)
+
+
+@pytest.mark.node
+def test_a_unit_of_work_does_not_wait_for_ever_for_another_process(shared):
+    holder, other = SqlStore(shared), SqlStore(shared)
+    with holder.begin(), pytest.raises(Unavailable, match="cannot be used"):
+        deny(other)
+    deny(other)
+    holder.close()
+    other.close()
+
+
+@pytest.mark.node
+def test_a_process_that_hangs_in_a_unit_of_work_is_shut_out_and_changes_nothing(shared, monkeypatch):
+    monkeypatch.setattr(sql, "IDLE", 400)
+    hung = SqlStore(shared)
+    monkeypatch.setattr(sql, "PATIENCE", 10_000)
+    other = SqlStore(shared)
+
+    def hang():
+        with hung.begin() as tx:
+            tx.append_log(b"too late", None)
+            deny(other)  # gets the lock once the server has ended the one that does nothing
+            tx.append_log(b"later still", None)
+
+    with pytest.raises(Unavailable, match="cannot be used"):
+        hang()
+    with other.begin() as tx:
+        assert tx.denials([PATIENT]) == [("closed", PATIENT, "")]
+        assert tx.log_leaves() == []
+    hung.close()
+    other.close()
+
+
+@pytest.mark.node
+def test_a_postgresql_that_only_reads_is_unavailable(shared):
+    standby = SqlStore(f"{shared}&options=-cdefault_transaction_read_only%3Don")
+    with pytest.raises(Unavailable, match="cannot be used"):
+        deny(standby)
+    standby.close()
 
 
 # Migrations
