@@ -12,7 +12,7 @@ FORGE := node_modules/@foundry-rs/forge-linux-amd64/bin/forge
 # `test-deep` does not.
 QUICK := FOUNDRY_VIA_IR=false FOUNDRY_OPTIMIZER=false FOUNDRY_OUT=cache/out/quick FOUNDRY_CACHE_PATH=cache/quick
 
-.PHONY: help setup setup-dev setup-analysis setup-system demo up test test-deep fuzz coverage prove slither mutants \
+.PHONY: help setup bench-wallet wallet-screens setup-dev setup-analysis setup-system demo up test test-deep fuzz coverage prove slither mutants \
   mutants-sample check format bench bench-gas gas-check vectors abi lock clean
 
 help: ## Show what can be made
@@ -41,7 +41,11 @@ node_modules/made: .venv/product package-lock.json package.json wallet/web/packa
 	@npm ci --no-progress --loglevel error
 	@touch $@
 
-setup: .venv/product node_modules/made ## Install what the product needs into this folder
+wallet/web/dist/index.html: node_modules/made $(shell find wallet/web ledger/vocabulary -not -path '*/dist*' -not -path '*/node_modules*' -type f)
+	@echo "Building the patient's page"
+	@npm run --silent build -w wallet/web -- --logLevel error
+
+setup: .venv/product node_modules/made wallet/web/dist/index.html ## Install what the product needs into this folder
 
 setup-dev: setup .venv/dev
 
@@ -72,9 +76,10 @@ test: setup-dev ## Run every test
 
 test-deep: setup-dev ## Run fuzzing, invariants and the state machine far longer, each time from another seed
 	@FOUNDRY_PROFILE=deep $(FORGE) test --fuzz-seed 0x$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-	@VOLENS_TEST_PROFILE=deep $(BIN)/pytest tests/contracts/test_state_machine.py tests/chaos \
+	@VOLENS_TEST_PROFILE=deep $(BIN)/pytest tests/contracts/test_state_machine.py tests/contracts/test_consent_check.py \
+	  tests/chaos tests/crash \
 	  tests/services/test_reorganisations.py tests/services/test_new_enemy.py \
-	  tests/verifier tests/fuzz
+	  tests/verifier tests/fuzz tests/api/test_described.py
 
 fuzz: setup-dev ## Fuzz every parser of foreign bytes (SECONDS=20 for each; TARGETS="…" for some)
 	@$(BIN)/python -m scripts.fuzz --seconds $(or $(SECONDS),20) $(TARGETS)
@@ -106,11 +111,19 @@ check: setup-dev ## Format, lint, types, generated files, locks
 format: setup-dev ## Put the code into its one format
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-bench: setup-dev ## Measure the speed of the parts, of decisions, of evidence, and of release with an item of 2 GiB
-	@$(BIN)/python -m scripts.bench
-	@$(BIN)/python -m scripts.bench_decisions
-	@$(BIN)/python -m scripts.bench_evidence
-	@$(BIN)/python -m scripts.bench_release
+bench: setup-dev ## Measure the speed of the parts, of decisions, of evidence, release, recording and replay
+	@$(BIN)/python -m scripts.bench --write
+	@$(BIN)/python -m scripts.bench_decisions --write
+	@$(BIN)/python -m scripts.bench_evidence --write
+	@$(BIN)/python -m scripts.bench_release --write
+	@$(BIN)/python -m scripts.bench_relay --write
+	@$(BIN)/python -m scripts.bench_replay --ponder --write
+
+bench-wallet: setup-dev ## Measure the patient's page: its size, opening, unlocking, signing
+	@$(BIN)/pytest -q tests/browser/bench_page.py
+
+wallet-screens: setup-dev ## Take the pictures of docs/wallet.md again, from a whole run in the browser
+	@$(BIN)/python -m scripts.wallet_screens
 
 bench-gas: setup-dev ## Measure gas beside other contracts and write docs/gas.md
 	@$(BIN)/python -m scripts.gas
@@ -133,4 +146,4 @@ lock: ## Resolve the Python packages again (needs uv)
 	  --no-header --quiet requirements-analysis.in -o requirements-analysis.txt
 
 clean: ## Remove everything that was installed or built; state in .volens is kept
-	rm -rf .venv .venv-analysis node_modules artifacts cache
+	rm -rf .venv .venv-analysis node_modules artifacts cache wallet/web/dist

@@ -6,9 +6,10 @@ The only module in api/ that names adapters.
 import json
 import logging
 import shutil
+import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -16,55 +17,68 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import errors
+from api import errors, page, public
 from api.edge import Edge
 from api.gathering import Gatherer
+from api.idempotency import KEY_PARAMETER, Idempotency, takes_key
 from api.limits import Limits
 from api.metrics import Metrics
 from api.readings import readings
-from api.routes import access, access_log, consents, documents, ledger, records, releases, sign_in
+from api.routes import (
+    access,
+    access_log,
+    changes,
+    cohorts,
+    consents,
+    documents,
+    ledger,
+    records,
+    references,
+    releases,
+    sign_in,
+)
 from api.services import Services
-from api.settings import Settings, master_keys, read_key
+from api.settings import Settings, master_keys, read_key, vault_secret
 from ledger.adapters.chain import Web3Chain, Web3Sender, address_of
 from ledger.adapters.keys import SqlKeys
 from ledger.adapters.node import Node
+from ledger.adapters.objects import ObjectVault
 from ledger.adapters.store import SqlStore
 from ledger.adapters.vault import FileVault
-from ledger.deployment import Deployment
+from ledger.deployment import DEVELOPMENT_ACCOUNTS, DEVELOPMENT_CHAINS, Deployment
 from ledger.errors import Conflict, InvalidInput, Unavailable, VolensError
 from ledger.ports import Chain, Keys, Sender, Store, Vault
 from ledger.sealing import Secret
 from ledger.services.access_log import AccessLog
 from ledger.services.bundling import Bundling
+from ledger.services.changes import Feed
+from ledger.services.cohorts import Cohorts
 from ledger.services.custody import Custodian
 from ledger.services.erasure import Erasure
 from ledger.services.index import Index
+from ledger.services.intake import Intake
 from ledger.services.integrity import Integrity
 from ledger.services.questions import Questions
 from ledger.services.records import Records
+from ledger.services.references import References
 from ledger.services.relay import Relays
 from ledger.services.release import Gate
+from ledger.services.sending import Outgoing
 from ledger.services.sign_in import SignIns
 from ledger.services.trust import Trust
 
 _log = logging.getLogger(__name__)
 
 
-DEVELOPMENT_CHAINS = (1337, 31337)
-DEVELOPMENT_ACCOUNTS = {
-    "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
-    "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
-    "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC",
-    "0x90F79bf6EB2c4f870365E785982E1f101E93b906",
-    "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65",
-    "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc",
-    "0x976EA74026E726554dB657fA54763abd0C3a0aa9",
-    "0x14dC79964da2C08b23698B3D3cc7Ca32193d9955",
-    "0x23618e81E3f5cdF7f54C3d65f7FBc0aBf5B21E8f",
-    "0xa0Ee7A142d267C1f36714E4a8F75612F20a79720",
-}
-"""The accounts of "test test test … junk", the phrase of Hardhat and anvil: everybody has their keys."""
+HOUSEKEEPING = 1.0
+"""Seconds between two rounds of what nobody waits for."""
+SWITCH = 0.0005
+"""Seconds for which a busy thread keeps the others waiting; Python's own 5 ms would be felt in every answer."""
+
+
+GWEI = 10**9
 
 
 def wall_clock() -> int:
@@ -114,6 +128,7 @@ def build(settings: Settings) -> Services:
     services = assemble(
         settings, deployment, chain, sender, store, vault, keys, lambda: master_keys(settings), log_key,
         witnesses=witnesses, steady=time.monotonic, space=lambda: free_space(settings.state_dir),
+        rest=time.sleep,
     )  # fmt: skip
     services.index.check_chain()
     try:
@@ -127,12 +142,32 @@ def open_stores(settings: Settings) -> tuple[Store, Vault, Keys]:
     """The database, the sealed bytes and the record keys that the settings name.
 
     Raises:
-        Unavailable: one of them cannot be opened.
+        Unavailable: one of them cannot be opened. InvalidInput: two of them are one database.
     """
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not settings.key_store_url:
         (settings.state_dir / "keys").mkdir(exist_ok=True, mode=0o700)
-    return SqlStore(settings.database), FileVault(settings.state_dir / "vault"), SqlKeys(settings.key_store)
+    return SqlStore(settings.database), open_vault(settings), SqlKeys(settings.key_store)
+
+
+def open_vault(settings: Settings) -> Vault:
+    """The sealed bytes: files, or object storage.
+
+    Raises:
+        Unavailable: the bucket cannot be opened. InvalidInput: its secret cannot be read.
+    """
+    if not settings.vault_url.startswith("s3://"):
+        return FileVault(Path(settings.vault_url) if settings.vault_url else settings.state_dir / "vault")
+    bucket, _, prefix = settings.vault_url.removeprefix("s3://").partition("/")
+    return ObjectVault(
+        bucket,
+        prefix.strip("/") + "/" if prefix.strip("/") else "",
+        settings.state_dir,
+        endpoint=settings.vault_endpoint,
+        region=settings.vault_region,
+        key_id=settings.vault_key_id,
+        secret=vault_secret(settings),
+    )
 
 
 def assemble(
@@ -149,12 +184,14 @@ def assemble(
     witnesses: Sequence[Chain] = (),
     steady: Callable[[], float] | None = None,
     space: Callable[[], float] | None = None,
+    rest: Callable[[float], None] | None = None,
 ) -> Services:
     """The use cases over given implementations of the ports.
 
     Args:
         witnesses: further nodes, which must agree with `chain`.
         steady, space: a clock that nobody can set, and the share of the disk that is free; see `Trust`.
+        rest: how to wait; see `Bundling`.
     """
     limits = Limits(
         per_address=settings.rate_per_address,
@@ -176,7 +213,11 @@ def assemble(
     )
     integrity = Integrity(vault)
     shared: dict[str, Any] = {"index": index, "store": store, "deployment": deployment, "clock": clock}
+    relayer = store.election("relayer")
     questions = Questions(**shared, max_age=settings.max_head_age, reuse=settings.head_reuse)
+    most = int(settings.relay_max_fee * GWEI)
+    outgoing = Outgoing(store, sender, clock, settings.relay_patience, most, relayer)
+    intake = Intake(**shared, chain=chain, key=log_key)
     return Services(
         settings=settings,
         clock=clock,
@@ -188,9 +229,22 @@ def assemble(
         questions=questions,
         gatherer=Gatherer(questions.answer),
         gate=Gate(**shared, integrity=integrity, custodian=custodian, max_age=settings.max_head_age),
-        relays=Relays(**shared, sender=sender, chain=chain, confirmations=settings.confirmations),
+        intake=intake,
+        relays=Relays(
+            **shared,
+            sender=sender,
+            outgoing=outgoing,
+            chain=chain,
+            confirmations=settings.confirmations,
+            alarm=settings.relay_alarm,
+            election=relayer,
+            wake=intake.waiting,
+        ),
+        cohorts=Cohorts(**shared, intake=intake),
         records=Records(**shared, vault=vault, integrity=integrity, custodian=custodian),
-        bundling=Bundling(index, store, deployment),
+        feed=Feed(**shared, max_age=settings.max_head_age, reuse=settings.head_reuse),
+        references=References(**shared, max_age=settings.max_head_age, reuse=settings.head_reuse),
+        bundling=Bundling(index, store, deployment, rest=rest),
         sign_ins=SignIns(store, chain, deployment, clock, settings.url),
         erasure=Erasure(store, vault, keys, clock),
         keys=keys,
@@ -199,9 +253,11 @@ def assemble(
         log=AccessLog(
             **shared,
             sender=sender,
+            outgoing=outgoing,
             key=log_key,
             confirmations=settings.confirmations,
             interval=settings.anchor_interval,
+            election=relayer,
         ),
     )
 
@@ -252,24 +308,58 @@ class Worker:
                 _log.exception("%s failed", step.__qualname__)
 
 
+class Service(FastAPI):
+    """The framework, and before it what is asked most: its own layers cost as much as the rest of such an answer.
+
+    Attributes:
+        edge: takes the POST requests for `quick` paths.
+    """
+
+    edge: Edge
+    quick: Mapping[str, ASGIApp]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in self.quick:
+            scope["app"] = self
+            await self.edge(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def create_app(services: Services) -> FastAPI:
     """The HTTP application over a set of use cases."""
     settings = services.settings
+    indexer, evidence = services.store.election("indexer"), services.store.election("evidence")
+
+    def follow() -> None:
+        if indexer.won():
+            services.index.follow()
+        else:
+            services.index.stand_by()
+
+    def capture() -> None:
+        if evidence.won():
+            services.bundling.capture()
+
     workers = (
-        Worker("follower", settings.head_interval, services.index.follow),
+        Worker("follower", settings.head_interval, follow),
+        Worker("housekeeper", HOUSEKEEPING, services.store.tidy),
         Worker(
             "worker",
             settings.relay_interval,
             services.relays.pump,
-            services.bundling.capture,
             services.log.anchor,
-            wake=services.relays.waiting,
+            wake=services.intake.waiting,
         ),
+        # By itself: evidence costs many proofs, and a withdrawal must not wait for them.
+        Worker("evidence", settings.relay_interval, capture),
     )
     services.metrics.read_from(lambda: readings(services))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        sys.setswitchinterval(SWITCH)
         for worker in workers:
             worker.start()
         yield
@@ -278,7 +368,7 @@ def create_app(services: Services) -> FastAPI:
         services.store.close()
         services.keys.close()
 
-    app = FastAPI(
+    app = Service(
         title="Volens",
         docs_url=None,  # it would load scripts from elsewhere; the description is at /openapi.json
         redoc_url=None,
@@ -288,10 +378,28 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
 
-    app.add_middleware(Edge, limits=services.limits, metrics=services.metrics)
+    app.add_middleware(Idempotency, services=services)
+    app.quick = access.quick()
+    around: dict[str, Any] = {"limits": services.limits, "metrics": services.metrics, "quick": app.quick}
+    app.edge = Edge(app, **around)
+    app.add_middleware(Edge, **around)
     errors.install(app)
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
-    for module in (ledger, sign_in, documents, records, consents, access, releases, access_log):
+    for module in (
+        ledger,
+        sign_in,
+        documents,
+        records,
+        consents,
+        cohorts,
+        access,
+        releases,
+        access_log,
+        references,
+        changes,
+        public,
+        page,
+    ):
         app.include_router(module.router)
     return app
 
@@ -304,5 +412,8 @@ def _describe(app: FastAPI) -> dict[str, Any]:
             for operation in operations.values():
                 operation["responses"].pop("422", None)
                 operation["responses"].update(errors.failures(path))
+                if operation is operations.get("post") and takes_key(path):
+                    operation["responses"].update(errors.key_failures())
+                    operation["parameters"] = [*operation.get("parameters", ()), KEY_PARAMETER]
         app.openapi_schema = document
     return app.openapi_schema

@@ -62,6 +62,18 @@ def status_of(error: errors.VolensError) -> int:
     return next(status for family, status in STATUS if isinstance(error, family))
 
 
+def key_failures() -> dict[str, Any]:
+    """The failures of an Idempotency-Key for the OpenAPI document; 409 is what it always is, or this."""
+    text = "This Idempotency-Key was used for another request."
+    example = {
+        "type": problem_type("idempotency_key_reused"),
+        "title": HTTPStatus(422).phrase,
+        "status": 422,
+        "detail": text,
+    }
+    return {"422": {"description": text, "content": {"application/problem+json": {"example": example}}}}
+
+
 def failures(path: str) -> dict[str, Any]:
     """The failures of a path for the OpenAPI document, with an example each."""
     said = {

@@ -8,6 +8,10 @@ from anyio import to_thread
 from ledger.errors import VolensError
 from ledger.services.questions import Answer, Asked, told
 
+LINGER = 0.002
+"""Seconds for which a group waits for as many as were in the last one; who asks alone is answered at once."""
+STEP = 0.0004
+"""Seconds between two looks at who has come."""
 MOST = 512
 """Questions in one unit of work, unless one asker has more: nobody waits long for the others."""
 
@@ -25,6 +29,7 @@ class Gatherer:
         self._answer = answer
         self._waiting: list[tuple[Asked, asyncio.Future[list[Answer] | VolensError]]] = []
         self._task: asyncio.Task[None] | None = None
+        self._last = 1
 
     async def ask(self, asked: Asked) -> list[Answer]:
         """The answers for one asker.
@@ -41,7 +46,9 @@ class Gatherer:
     async def _work(self) -> None:
         try:
             while self._waiting:
+                await self._linger()
                 group = self._next()
+                self._last = len(group)
                 try:
                     outcomes = await to_thread.run_sync(self._answer, [asked for asked, _ in group])
                 except BaseException as error:
@@ -56,6 +63,13 @@ class Gatherer:
                             future.set_result(outcome)
         finally:
             self._task = None  # in the same step as the last result: nobody can be left waiting
+
+    async def _linger(self) -> None:
+        """Those who were just answered are about to ask again: each group costs the same, whatever its size."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + LINGER
+        while 1 < self._last > len(self._waiting) and loop.time() < until:
+            await asyncio.sleep(STEP)
 
     def _next(self) -> list[tuple[Asked, "asyncio.Future[list[Answer] | VolensError]"]]:
         count = size = 0

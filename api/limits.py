@@ -5,6 +5,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ledger.errors import InvalidInput, TooManyRequests
@@ -16,10 +17,22 @@ MAX_KEYS = 50_000
 """Buckets kept at a time; the one that was used longest ago makes room."""
 WITHDRAWALS = ("/v1/revocations", "/v1/revocations/all", "/v1/suspensions", "/v1/closures")
 """What takes permission away has a bucket that nothing else drains."""
-SIGNED = ("/v1/auth/", "/v1/invitations/", "/v1/consents", "/v1/delegations", "/v1/releases", "/v1/approvals")
+SIGNED = (
+    "/v1/auth/",
+    "/v1/invitations/",
+    "/v1/consents",
+    "/v1/cohorts",
+    "/v1/delegations",
+    "/v1/releases",
+    "/v1/approvals",
+)
 """Where a signature of anybody's is checked, which costs more than most answers."""
-HEAVY = ("/v1/releases", "/v1/records", "/v1/bundles/")
-"""What reads whole files, checks proofs or wraps keys."""
+HEAVY = ("/v1/releases", "/v1/records", "/v1/cohorts", "/v1/bundles/", "/access/v1/search/")
+"""What reads whole files, checks proofs, wraps keys or decides about many; so does an answer from the past."""
+STREAMS = 4
+"""Streams of changes that one party may have open, and"""
+ALL_STREAMS = 200
+"""all parties together, of one process."""
 _FREE = ("/healthz", "/metrics")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -52,10 +65,15 @@ def client_address(peer: str, forwarded: str, trusted: Iterable[Network]) -> str
     hops, found = [hop.strip() for hop in forwarded.split(",") if hop.strip()], peer
     while hops and _within(found, trusted):
         found = hops.pop()
+    return _customer(found[:64])
+
+
+@lru_cache(maxsize=4096)
+def _customer(found: str) -> str:
     try:
         address = ipaddress.ip_address(found)
     except ValueError:
-        return found[:64]  # of a socket that has no address
+        return found  # of a socket that has no address
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return str(address.ipv4_mapped)
@@ -128,6 +146,8 @@ class Limits:
     ) -> None:
         self._addresses, self._parties = Buckets(per_address, clock), Buckets(per_party, clock)
         self._signatures, self._withdrawals = Buckets(signatures, clock), Buckets(withdrawals, clock)
+        self._streams: dict[Address, int] = {}
+        self._listening = threading.Lock()
         self._heavy, self._working, self._trusted = heavy, 0, networks(proxies)
 
     def address(self, scope: Mapping[str, Any]) -> None:
@@ -139,15 +159,19 @@ class Limits:
         path = scope["path"]
         if path in _FREE:
             return
-        headers = (value for name, value in scope["headers"] if name == b"x-forwarded-for")
-        forwarded = b",".join(headers).decode("latin-1")
-        client = client_address((scope.get("client") or ("",))[0], forwarded, self._trusted)
+        client = self.client(scope)
         if path in WITHDRAWALS:
             self._withdrawals.take(client)
             return
         self._addresses.take(client)
         if scope["method"] == "POST" and path.startswith(SIGNED):
             self._signatures.take(client)
+
+    def client(self, scope: Mapping[str, Any]) -> str:
+        """Which address a request comes from; see `client_address`."""
+        headers = (value for name, value in scope["headers"] if name == b"x-forwarded-for")
+        forwarded = b",".join(headers).decode("latin-1")
+        return client_address((scope.get("client") or ("",))[0], forwarded, self._trusted)
 
     def party(self, address: Address) -> None:
         """Count a request against the party that signed in for it.
@@ -169,6 +193,12 @@ class Limits:
             return False
         if not scope["path"].startswith(HEAVY):
             return False
+        return self.enter()
+
+    def enter(self) -> bool:
+        """Take a place among the heavy requests for one that does not look like it; see `begin`."""
+        if not self._heavy:
+            return False
         if self._working >= self._heavy:
             raise TooManyRequests("Too much is being worked on. Wait a little, then ask again.", 1)
         self._working += 1
@@ -177,3 +207,22 @@ class Limits:
     def end(self) -> None:
         """Give a place back."""
         self._working -= 1
+
+    def listen(self, address: Address) -> None:
+        """Take a place for a stream of changes, to be given back with `leave`.
+
+        Raises:
+            TooManyRequests: the party has too many, or all have.
+        """
+        with self._listening:
+            own = self._streams.get(address, 0)
+            if own >= STREAMS or sum(self._streams.values()) >= ALL_STREAMS:
+                raise TooManyRequests("Too many streams are open. Close one, or ask GET /v1/changes.", 5)
+            self._streams[address] = own + 1
+
+    def leave(self, address: Address) -> None:
+        """A stream has ended."""
+        with self._listening:
+            left = self._streams.pop(address) - 1
+            if left:
+                self._streams[address] = left

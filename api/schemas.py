@@ -1,10 +1,11 @@
 """The shapes on the wire. Signed messages are parsed by the core itself, strictly, never by pydantic."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ledger.model import Address, Hash, address, hash32
+from ledger.services.cohorts import LARGEST
 from ledger.typed_data import parse_signature
 
 
@@ -47,6 +48,60 @@ class RelayStatus(Wire):
     transaction: str | None = None
     block: int | None = None
     problem: str | None = None
+
+
+class RelayReceiptJson(Wire):
+    """What the operator says it received; docs/receipts.md has the format."""
+
+    v: int
+    chainId: int
+    registry: str
+    type: str
+    digest: str = Field(description="The EIP-712 digest: what the signer signed.")
+    subject: str
+    signer: str
+    id: str
+    receivedAt: int = Field(description="Unix seconds at which the message was stored durably.")
+
+
+class SignedReceipt(Wire):
+    """A receipt under the operator's Ed25519 key, which GET /v1/ledger names as `receiptKey`."""
+
+    receipt: RelayReceiptJson
+    key: str
+    signature: str
+
+
+class RelayAccepted(RelayStatus):
+    """A message was stored durably; how far it is, and the operator's signed receipt."""
+
+    receipt: SignedReceipt
+
+
+class NewCohort(Wire):
+    """Signed consents to be recorded together, each signed by its subject's own key."""
+
+    consents: list[SignedFor] = Field(min_length=1, max_length=LARGEST)
+
+
+class CohortMember(Wire):
+    """One consent of a cohort: how far it is, and the operator's signed receipt to pass on to its subject."""
+
+    id: str
+    status: str = Field(description="accepted, sent, recorded, final or failed")
+    problem: str | None = None
+    receipt: SignedReceipt
+
+
+class CohortView(Wire):
+    """Consents that are recorded together."""
+
+    root: str = Field(description="What is anchored on chain.")
+    size: int = Field(description="How many grants lie under it.")
+    receivedAt: int
+    anchoredAt: int | None = Field(description="Unix seconds at which the root was anchored, null while it is not.")
+    token: str | None = Field(None, description="Consistency token of the newest block when it was answered.")
+    consents: list[CohortMember]
 
 
 class SignInText(Wire):
@@ -154,7 +209,26 @@ class OfferView(RecordView):
     grants: list[MessageJson]
     language: str
     expiresAt: int
+    deadlineFrom: int = Field(
+        description="The earliest deadline (Unix seconds) of a consent that can be recorded; 0 unless the subject took "
+        "everything back before. A consent counts as given 30 days before its deadline."
+    )
     names: dict[str, str]
+
+
+class NewOfferMessage(Wire):
+    """A question about an offer, an answer to one, or a refusal with or without a reason."""
+
+    kind: Literal["question", "answer", "decline"]
+    text: str = ""
+
+
+class OfferMessageView(Wire):
+    """What one side said about an offer."""
+
+    kind: str
+    text: str
+    at: int
 
 
 class GrantJson(Wire):
@@ -165,6 +239,10 @@ class GrantJson(Wire):
     subject: str
     recipientName: str | None
     standing: str
+    endedChannels: list[str] = Field(
+        [], description="Its channels for which the form, or the form's terms, are not current any more."
+    )
+    newForm: str | None = Field(None, description="What took the form's place, by hash: to read, and to agree to.")
 
 
 class PartyView(Wire):
@@ -199,3 +277,73 @@ class ReleaseView(Wire):
     until: int | None
     block: int
     items: list[ReleasedItemJson]
+
+
+class NewReference(Wire):
+    """For whom a reference is wanted."""
+
+    recipient: AddressText | None = Field(None, description="Whom a grant of the record names; default: the caller.")
+
+
+class ReferenceView(Wire):
+    """A reference and where it can be looked at."""
+
+    reference: str = Field(description="The code, to be printed or said.")
+    recipient: str
+    page: str
+    badge: str
+    qr: str
+
+
+class CoveredUse(Wire):
+    """One use that is allowed now; all of it holds together."""
+
+    purpose: str
+    purposeText: str
+    channel: str = Field(description="Empty for a use that is no publication.")
+    channelText: str
+    until: int = Field(description="Unix seconds: when it ends at the latest.")
+    items: int = Field(description="How many parts of the record it is about,")
+    itemsOf: int = Field(description="of how many.")
+    onward: Literal["none", "quote", "reshare"]
+
+
+class Verification(Wire):
+    """What a reference says: nothing about the patient, and of a denial not why."""
+
+    status: Literal["permitted", "no_consent"]
+    recipientName: str | None = Field(description="Who may, by the name in the Directory; null when nobody may.")
+    uses: list[CoveredUse]
+    checkedAt: int = Field(description="Unix seconds.")
+    block: int
+    token: str = Field(description="Consistency token of that block.")
+
+
+class ChangeView(Wire):
+    """One thing that happened."""
+
+    kind: Literal[
+        "granted",
+        "revoked",
+        "revoked_all",
+        "suspended",
+        "resumed",
+        "closed",
+        "record_retracted",
+        "document_superseded",
+        "document_retracted",
+    ]
+    at: int = Field(description="The time of its block in Unix seconds.")
+    record: str | None = None
+    grant: str | None = None
+    document: str | None = Field(None, description="A form or the terms of a channel; those are public.")
+    material: bool | None = Field(None, description="Whether what was agreed to under the document ended.")
+
+
+class ChangesView(Wire):
+    """What changed, in the order in which it did."""
+
+    changes: list[ChangeView]
+    corrected: bool = Field(description="What was told before counts no more; the changes begin anew.")
+    next: str = Field(description="Consistency token: ask again with it as `since`.")
+    more: bool = Field(description="Whether there is more already.")

@@ -13,11 +13,15 @@ from ledger.deployment import Deployment
 from ledger.ports import Keys, Store, Vault
 from ledger.services.access_log import AccessLog
 from ledger.services.bundling import Bundling
+from ledger.services.changes import Feed
+from ledger.services.cohorts import Cohorts
 from ledger.services.custody import Custodian
 from ledger.services.erasure import Erasure
 from ledger.services.index import Index
+from ledger.services.intake import Intake
 from ledger.services.questions import Questions
 from ledger.services.records import Records
+from ledger.services.references import References
 from ledger.services.relay import Relays
 from ledger.services.release import Gate
 from ledger.services.sign_in import SignIns
@@ -40,8 +44,12 @@ class Services:
     questions: Questions
     gatherer: Gatherer
     gate: Gate
+    intake: Intake
     relays: Relays
+    cohorts: Cohorts
     records: Records
+    references: References
+    feed: Feed
     bundling: Bundling
     sign_ins: SignIns
     log: AccessLog

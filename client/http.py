@@ -12,7 +12,7 @@ import httpx
 from ledger import errors, siwe
 from ledger.deployment import Deployment
 from ledger.errors import InvalidInput, NotAuthorised, Refused, Unavailable, VolensError, WrongChain
-from ledger.model import Address, Hash
+from ledger.model import Address, Hash, hash32
 
 MAX_ANSWER = 16 * 2**20
 CHUNK = 2**18
@@ -59,6 +59,7 @@ class Client:
         self.domain = parts.netloc
         self._http = httpx.Client(base_url=self.url, timeout=timeout, follow_redirects=False, trust_env=False)
         self._deployment = pinned
+        self._receipt_key: str | None = None
         self._checked = False
 
     def __enter__(self) -> Self:
@@ -150,8 +151,22 @@ class Client:
             if self._deployment is not None and stated != self._deployment:
                 raise WrongChain("The service is on another ledger than the one pinned here. Nothing was signed.")
             self._deployment, self._checked = stated, True
+            self._receipt_key = answer.get("receiptKey")
         assert self._deployment is not None  # noqa: S101 (set above)
         return self._deployment
+
+    @property
+    def receipt_key(self) -> bytes:
+        """The Ed25519 key with which the service says that it signs receipts; pin it.
+
+        Raises:
+            InvalidProof: it names none.
+        """
+        self.deployment  # noqa: B018 (asks the service)
+        try:
+            return bytes.fromhex(hash32(self._receipt_key, "receiptKey")[2:])
+        except errors.InvalidMessage:
+            raise errors.InvalidProof("The service does not say how it signs receipts.") from None
 
     def nonce(self) -> str:
         """A nonce for a sign-in message."""

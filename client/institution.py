@@ -14,6 +14,7 @@ from client.http import Client, part
 from ledger import sealing
 from ledger.errors import Conflict, InvalidFile, InvalidInput, InvalidMessage
 from ledger.model import Grant, Hash, Item, Record, address, item_name
+from ledger.signed_message import SignedMessage
 from ledger.summary import with_summary
 from ledger.typed_data import parse_signature, struct_hash
 from wallet.keys import PartyKeys
@@ -140,6 +141,30 @@ class Institution:
         """Offer a consent to the record's subject; the token goes to her by a private way."""
         body = {"record": record, "grants": [grant.to_json() for grant in grants], "language": language}
         return str(self._client.post("/v1/offers", body)["token"])
+
+    def record_together(self, consents: Sequence[SignedMessage]) -> dict[str, Any]:
+        """Hand in signed consents of many patients, to be recorded by one root.
+
+        Raises:
+            InvalidInput: one is no consent, or not signed by its subject's own key. WrongChain: one is of elsewhere.
+        """
+        for position, signed in enumerate(consents):
+            own = signed.check(self._client.deployment.domain) and signed.signer == signed.subject
+            if signed.message.TYPE != "Consent" or not own:
+                raise InvalidInput(f"Message {position + 1} is not a consent that its subject signed.")
+        return dict(self._client.post("/v1/cohorts", {"consents": [signed.body() for signed in consents]}))
+
+    def cohort(self, root: Hash) -> dict[str, Any]:
+        """How far consents that were handed in together are."""
+        return dict(self._client.get(f"/v1/cohorts/{root}"))
+
+    def messages(self, offer: str) -> list[dict[str, Any]]:
+        """What was said about an offer: the patient's questions, the answers, perhaps that she declines."""
+        return list(self._client.get(f"/v1/offers/{part(offer)}/messages"))
+
+    def answer(self, offer: str, words: str) -> list[dict[str, Any]]:
+        """Answer a question about an offer; gives everything that was said."""
+        return list(self._client.post(f"/v1/offers/{part(offer)}/messages", {"kind": "answer", "text": words}))
 
     def draft(self, record: Hash, form: Hash, proposal: Mapping[str, Any], language: str = "en") -> Grant:
         """A grant from a proposal, with its sentence.

@@ -6,6 +6,7 @@ import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 import {ERC165} from "@openzeppelin/contracts/utils/introspection/ERC165.sol";
 import {ConsentAuthority} from "./ConsentAuthority.sol";
 import {IConsentRegistry} from "./interfaces/IConsentRegistry.sol";
+import {ConsentLife} from "./libraries/ConsentLife.sol";
 import {ConsentTypes} from "./libraries/ConsentTypes.sol";
 import {Rights} from "./libraries/Rights.sol";
 
@@ -13,12 +14,13 @@ import {Rights} from "./libraries/Rights.sol";
 /// @dev Immutable: no owner, no proxy, no pause. Check order everywhere: deadline, subject state, signature, write, head,
 /// emit. Own and relayed entry points meet in one private function.
 contract ConsentRegistry is ConsentAuthority, ERC165 {
-    /// @dev How far `Suspension.at` and `Delegation.at` may run ahead of the block: clocks differ, but not by more.
+    /// @dev How far a word that narrows may be dated ahead of the block: clocks differ, but not by more. One that widens
+    /// may not, or whoever says it could keep the next word that narrows from counting.
     uint64 private constant CLOCK_DRIFT = 15 minutes;
 
     /// @inheritdoc IConsentRegistry
     function grant(bytes32[] calldata grantHashes) external {
-        _checkMayGrant(msg.sender);
+        _checkMayGrant(msg.sender, block.timestamp);
         _advance(_grant(head(), msg.sender, grantHashes, msg.sender));
     }
 
@@ -74,7 +76,7 @@ contract ConsentRegistry is ConsentAuthority, ERC165 {
 
     /// @inheritdoc IConsentRegistry
     function suspend(bool suspended) external {
-        uint64 at = _now(suspended, subjects(msg.sender).suspensionAt);
+        uint64 at = uint64(block.timestamp);
         if (_isSuspensionNews(msg.sender, suspended, at)) _suspend(msg.sender, suspended, at, msg.sender);
     }
 
@@ -86,7 +88,7 @@ contract ConsentRegistry is ConsentAuthority, ERC165 {
         address signer,
         bytes calldata signature
     ) external {
-        _checkClock(at);
+        _checkClock(at, suspended);
         bool news = _isSuspensionNews(subject, suspended, at);
         uint8 right = suspended ? Rights.WITHDRAW : Rights.GRANT;
         _authorise(subject, signer, right, ConsentTypes.hashSuspension(subject, suspended, at), signature);
@@ -107,7 +109,7 @@ contract ConsentRegistry is ConsentAuthority, ERC165 {
     /// @inheritdoc IConsentRegistry
     function delegate(address delegate_, uint8 rights, uint64 validUntil) external {
         _checkDelegation(msg.sender, delegate_, rights);
-        uint64 at = _now(rights == 0, delegations(msg.sender, delegate_).at);
+        uint64 at = uint64(block.timestamp);
         if (_isDelegationNews(msg.sender, delegate_, rights, at)) {
             _delegate(msg.sender, delegate_, rights, validUntil, at);
         }
@@ -122,7 +124,7 @@ contract ConsentRegistry is ConsentAuthority, ERC165 {
         uint64 at,
         bytes calldata signature
     ) external {
-        _checkClock(at);
+        _checkClock(at, rights == 0);
         _checkDelegation(subject, delegate_, rights);
         bool news = _isDelegationNews(subject, delegate_, rights, at);
         bytes32 message = ConsentTypes.hashDelegation(subject, delegate_, rights, validUntil, at);
@@ -153,26 +155,22 @@ contract ConsentRegistry is ConsentAuthority, ERC165 {
         bytes calldata signature
     ) private returns (bytes32) {
         if (block.timestamp > deadline) revert DeadlinePassed(deadline);
-        _checkMayGrant(subject);
+        uint64 givenAt = ConsentLife.givenAt(deadline);
+        if (givenAt > block.timestamp) revert DeadlineTooFar(deadline, uint64(block.timestamp) + ConsentLife.LONGEST);
+        _checkMayGrant(subject, givenAt);
         bytes32 message = ConsentTypes.hashConsent(subject, grantHashes, deadline);
         _authorise(subject, signer, Rights.GRANT, message, signature);
         return _grant(running, subject, grantHashes, signer);
     }
 
-    function _checkClock(uint64 at) private view {
-        uint64 latest = uint64(block.timestamp) + CLOCK_DRIFT;
+    function _checkClock(uint64 at, bool narrows) private view {
+        uint64 latest = uint64(block.timestamp);
+        if (narrows) latest += CLOCK_DRIFT;
         if (at > latest) revert TooFarAhead(at, latest);
     }
 
     function _checkDelegation(address subject, address delegate_, uint8 rights) private pure {
         if (delegate_ == address(0) || delegate_ == subject) revert InvalidDelegate(delegate_);
         if (rights & ~Rights.ALL != 0) revert InvalidRights(rights);
-    }
-
-    /// @dev The instant of a word the sender says itself. One that narrows is never late, even when a word with an instant
-    /// ahead of the block is recorded.
-    function _now(bool narrows, uint64 last) private view returns (uint64) {
-        uint64 time = uint64(block.timestamp);
-        return narrows && last > time ? last : time;
     }
 }

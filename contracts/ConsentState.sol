@@ -55,13 +55,13 @@ abstract contract ConsentState is IConsentRegistry {
         return _head;
     }
 
-    /// @dev A grant recorded now could stand.
-    function _checkMayGrant(address subject) internal view {
+    /// @dev A grant given at this instant, and recorded now, could stand.
+    function _checkMayGrant(address subject, uint256 givenAt) internal view {
         Subject storage state = _subjects[subject];
         if (state.closed) revert SubjectClosed(subject);
         if (state.suspended) revert SubjectSuspended(subject);
-        // Standing needs grantedAt > revokedBefore.
-        if (block.timestamp <= state.revokedBefore) revert RevokedUntil(subject, state.revokedBefore);
+        // One that is recorded is never given later than now, so this also sees to grantedAt > revokedBefore.
+        if (givenAt <= state.revokedBefore) revert RevokedUntil(subject, state.revokedBefore);
     }
 
     /// @dev Takes and returns the head so that a transaction with many operations stores it once, with `_advance`.

@@ -13,11 +13,11 @@ from ledger.decisions import Decision, decide
 from ledger.deployment import Deployment
 from ledger.documents import Form, canonical, document_hash, parse_canonical
 from ledger.errors import BadSignature, InvalidInput, InvalidMessage, InvalidProof
-from ledger.evidence import Denials, Evidence, Moment, Opening, Question, authenticate
-from ledger.model import Address, Approval, Consent, Grant, Hash, Item, Record, address, hash32, integer
+from ledger.evidence import Denials, Evidence, Moment, Opening, Question, SignedConsent, authenticate
+from ledger.model import Address, Approval, Grant, Hash, Item, Record, address, hash32, integer
 from ledger.proofs import AccountProof, Header, SlotProof, read_nodes
 from ledger.slots import Proven, ProvenFacts, Slot, delegation_slot, needed
-from ledger.typed_data import commitment_hash, parse_signature, struct_hash, verify
+from ledger.typed_data import parse_signature, struct_hash, verify
 
 TYPE = "VolensBundle"
 VERSION = 1
@@ -27,33 +27,6 @@ _HEX = re.compile("0x(?:[0-9a-fA-F]{2})*")
 MAX_AGE = 3600
 """Seconds a block may have been old at any service. The time of a decision is stated, not proven: were this not
 bounded, an old block could be passed off as the evidence of a decision made after a revocation."""
-
-
-@dataclass(frozen=True)
-class SignedConsent:
-    """A consent of which only the hashes of its grants are shown, and who signed it."""
-
-    subject: Address
-    grant_hashes: tuple[Hash, ...]
-    deadline: int
-    signer: Address
-    signature: bytes
-
-    @classmethod
-    def of(cls, consent: Consent, signer: Address, signature: bytes) -> "SignedConsent":
-        """What a bundle shows of a consent."""
-        hashes = tuple(struct_hash(grant) for grant in consent.grants)
-        return cls(consent.subject, hashes, consent.deadline, signer, signature)
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in a bundle."""
-        return {
-            "subject": self.subject,
-            "grantHashes": list(self.grant_hashes),
-            "deadline": self.deadline,
-            "signer": self.signer,
-            "signature": "0x" + self.signature.hex(),
-        }
 
 
 @dataclass(frozen=True)
@@ -259,7 +232,9 @@ def _verify(bundle: Any, trusted_block: Hash, deployment: Deployment) -> Verifie
     question = question_from_json(bundle["question"])
     grant = Grant.from_json(openings["grant"]) if openings["grant"] is not None else None
     parties = {record.record.subject, *record.record.stewards}
-    signers = _signers(signatures["consents"], grant, parties, facts, deployment)
+    consents = _consents(signatures["consents"], grant, parties, facts, deployment)
+    signers = {consent.subject: consent.signer for consent in consents}
+    anchors = tuple(consent.anchor(deployment.domain) for consent in consents if consent.root is not None)
     approvals = []
     signed = _list(openings["approvals"], "approvals"), _list(signatures["approvals"], "approvals")
     for value, signature in zip(*signed, strict=True):
@@ -272,7 +247,7 @@ def _verify(bundle: Any, trusted_block: Hash, deployment: Deployment) -> Verifie
     evidence = Evidence(
         facts,
         record,
-        (Opening(grant),) if grant else (),
+        (Opening(grant, anchors),) if grant else (),
         {document_hash(form): form} if form else {},
         tuple(approvals),
         denials,
@@ -332,27 +307,23 @@ def _check_slots(contracts: Any, slots: Iterable[Slot]) -> None:
             raise InvalidProof(f"The bundle does not show {slot.contract}.{slot.label} under that name.")
 
 
-def _signers(
-    consents: Any, grant: Grant | None, parties: set[Address], facts: ProvenFacts, deployment: Deployment
-) -> dict[Address, Address]:
-    signers: dict[Address, Address] = {}
-    for value in _list(consents, "consents"):
-        _members(value, "consents", "subject", "grantHashes", "deadline", "signer", "signature")
-        subject, signer = address(value["subject"], "subject"), address(value["signer"], "signer")
+def _consents(
+    value: Any, grant: Grant | None, parties: set[Address], facts: ProvenFacts, deployment: Deployment
+) -> list[SignedConsent]:
+    """The consents shown, each checked: of a party, for this grant, by a signer who may, recorded in time."""
+    consents = [SignedConsent.from_json(one) for one in _list(value, "consents")]
+    for consent in consents:
+        subject, signer = consent.subject, consent.signer
         if subject not in parties:
             raise InvalidProof("A consent in the bundle is of somebody whose consent the record does not need.")
-        hashes = tuple(hash32(name, "grantHashes") for name in _list(value["grantHashes"], "grantHashes"))
-        if grant is None or struct_hash(grant) not in hashes:
+        if grant is None or struct_hash(grant) not in consent.grant_hashes:
             raise InvalidProof("A consent in the bundle does not contain the grant.")
         if signer != subject and not facts.delegation(subject, signer).at:
             raise InvalidProof("A consent in the bundle is signed by somebody who never was the subject's delegate.")
-        deadline = integer(value["deadline"], "deadline")
-        if facts.entry(subject, struct_hash(grant)).granted_at > deadline:
+        if facts.entry(subject, struct_hash(grant)).granted_at > consent.deadline:
             raise InvalidProof("A consent in the bundle was recorded after its deadline.")
-        struct = commitment_hash("Consent", subject, hashes, deadline)
-        verify(deployment.domain.digest_of(struct), parse_signature(value["signature"]), signer)
-        signers[subject] = signer
-    return signers
+        consent.check(deployment.domain)
+    return consents
 
 
 def _denial(row: Any) -> tuple[str, Address, str]:

@@ -4,13 +4,15 @@
 keeps no state. Deny is what it answers unless every step passes, and a permit is constructed in one place only.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ledger.documents import Form
 from ledger.evidence import AuthenticRecord, Evidence, Moment, Opening, Question
 from ledger.merkle import verify_cohort
-from ledger.model import ANY_ITEM, ZERO_ADDRESS, Address, Approval, Grant, Hash
-from ledger.state import ROLE_CONTROLLER, ROLE_RECIPIENT, Facts
+from ledger.model import ANY_ITEM, ZERO_ADDRESS, Address, Approval, Grant, Hash, given_at
+from ledger.state import ROLE_CONTROLLER, ROLE_RECIPIENT, DocumentStatus, Facts
 from ledger.vocabulary import Coverage, channel, covers_channel, covers_purpose
 
 MAX_SUCCESSORS = 32
@@ -174,7 +176,9 @@ def standing(opening: Opening, subject: Address, evidence: Evidence, at: Moment)
     """Whether a grant stands for one subject (step 3): `permitted`, or the reason why not.
 
     A withdrawal on the local deny list counts like one on chain. A grant stands when it was recorded by itself,
-    or when it is a leaf under a cohort root anchored before its consent's deadline (DESIGN, section 4).
+    or when it is a leaf under a cohort root anchored before its consent's deadline (DESIGN, section 4). By what was
+    revoked all at once, the first is judged by the time it was recorded, the second by the time it was given: anybody
+    can anchor it again.
     """
     entry, state, denials = (
         evidence.facts.entry(subject, opening.hash),
@@ -185,28 +189,31 @@ def standing(opening: Opening, subject: Address, evidence: Evidence, at: Moment)
         return Reason.REVOKED
     if state.closed or subject in denials.closed:
         return Reason.CLOSED
-    granted_at = entry.granted_at or _anchored_at(opening, subject, evidence.facts)
-    if not granted_at:
+    recorded, given = (entry.granted_at,) * 2 if entry.granted_at else _cohort(opening, subject, evidence.facts)
+    if not recorded:
         return Reason.NO_CONSENT
-    if granted_at <= max(state.revoked_before, min(denials.revoked_before.get(subject, 0), at.wall)):
+    if given <= max(state.revoked_before, min(denials.revoked_before.get(subject, 0), at.wall)):
         return Reason.REVOKED
     # Of two words of one instant the one that narrows comes last, on chain too.
     if state.suspended or denials.suspended_at.get(subject, -1) >= state.suspension_at:
         return Reason.SUSPENDED
-    return Reason.PERMITTED if granted_at <= at.confirmed_at else Reason.AWAITING_CONFIRMATIONS
+    return Reason.PERMITTED if recorded <= at.confirmed_at else Reason.AWAITING_CONFIRMATIONS
 
 
-def _anchored_at(opening: Opening, subject: Address, facts: Facts) -> int:
+def _cohort(opening: Opening, subject: Address, facts: Facts) -> tuple[int, int]:
+    """When the consent given last was anchored and given, of those in a cohort; twice 0 when there is none."""
+    found = [(0, 0)]
     for anchor in opening.anchors:
-        at = facts.anchored_at(anchor.root)
+        anchored, given = facts.anchored_at(anchor.root), given_at(anchor.deadline)
         if (
             anchor.subject == subject
             and opening.hash in anchor.grants
-            and 0 < at <= anchor.deadline
+            and anchored
+            and given <= anchored <= anchor.deadline
             and verify_cohort(anchor.root, subject, opening.hash, anchor.proof)
         ):
-            return at
-    return 0
+            found.append((anchored, given))
+    return max(found, key=lambda times: times[1])
 
 
 def _approval(question: Question, evidence: Evidence, at: Moment) -> Approval | None:
@@ -242,9 +249,13 @@ def _covers_all(grant: Grant, record: AuthenticRecord) -> Reason:
 
 def _form_current(grant: Grant, question: Question, evidence: Evidence) -> bool:
     form = evidence.forms.get(grant.form)
-    if form is None or form.hash != grant.form or not _current(form.issuer, grant.form, evidence.facts):
+    return form is not None and form.hash == grant.form and form_current(form, question.channel, evidence.facts)
+
+
+def form_current(form: Form, asked: str, facts: Facts) -> bool:
+    """Whether a form is current, and its terms of a channel too (step 9); of no channel when `asked` is empty."""
+    if not _current(form.issuer, form.hash, facts):
         return False
-    asked = question.channel
     if not asked:
         return True
     while asked not in form.channels:
@@ -253,17 +264,25 @@ def _form_current(grant: Grant, question: Question, evidence: Evidence) -> bool:
             return False
         asked = broader
     terms = form.channels[asked]
-    return _current(terms.issuer, terms.terms, evidence.facts)
+    return _current(terms.issuer, terms.terms, facts)
+
+
+def successors(issuer: Address, document: Hash, facts: Facts) -> Iterator[tuple[Hash, DocumentStatus]]:
+    """A document and what took its place, one after the other, each with its status; `MAX_SUCCESSORS` at most."""
+    for _ in range(MAX_SUCCESSORS):
+        status = facts.document(issuer, document)
+        yield document, status
+        if not status.superseded_at:
+            return
+        document = status.successor
 
 
 def _current(issuer: Address, document: Hash, facts: Facts) -> bool:
-    for _ in range(MAX_SUCCESSORS):
-        status = facts.document(issuer, document)
+    for _, status in successors(issuer, document, facts):
         if not status.published_at or status.retracted_at or (status.superseded_at and status.material):
             return False
         if not status.superseded_at:
             return True
-        document = status.successor
     return False
 
 

@@ -4,6 +4,7 @@ Every event knows its operation: the ``(kind, subject, value)`` that its contrac
 (DESIGN, section 4), so whoever holds all events can recompute the head and whoever misses one cannot.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -150,8 +151,32 @@ class Anchored(Event):
 # Directory
 
 
+UNREADABLE = "not-utf-8:"
+"""With what the text of a `uri` begins that is not UTF-8; its bytes follow in hexadecimal."""
+
+
+def uri_text(data: bytes) -> str:
+    """The `uri` of an entry as text. The Directory takes any bytes, and no two of them give the same text.
+
+    One entry that its owner got wrong is in the log for ever, and must not keep anybody from reading on.
+    """
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return UNREADABLE + data.hex()
+    return UNREADABLE + data.hex() if text.startswith(UNREADABLE) else text
+
+
+def uri_bytes(text: str) -> bytes:
+    """What `uri_text` was given."""
+    if text.startswith(UNREADABLE):
+        with suppress(ValueError):
+            return bytes.fromhex(text.removeprefix(UNREADABLE))
+    return text.encode()
+
+
 def _encode_profile(roles: int, profile: Hash, uri: str) -> bytes:
-    data = uri.encode()
+    data = uri_bytes(uri)
     padded = data.ljust(-(-len(data) // 32) * 32, b"\0")
     return _encode(roles, profile, 96, len(data)) + padded
 

@@ -1,15 +1,15 @@
 """What a decision looks at: the question, the moment and the evidence, each part checked when it is made."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ledger.documents import Form
 from ledger.errors import BadSignature, InvalidMessage
-from ledger.model import Address, Approval, Consent, Grant, Hash, Item, Record
+from ledger.model import Address, Approval, Consent, Grant, Hash, Item, Record, address, hash32, integer
 from ledger.proofs import Header
 from ledger.state import Facts
-from ledger.typed_data import Domain, struct_hash, verify
+from ledger.typed_data import Domain, commitment_hash, parse_signature, struct_hash, verify
 
 
 @dataclass(frozen=True)
@@ -128,14 +128,104 @@ class Anchor:
     deadline: int
 
 
+@dataclass(frozen=True)
+class SignedConsent:
+    """A consent of which only the hashes of its grants are shown, who signed it, and where one lies in a cohort.
+
+    Attributes:
+        root, proof: of the cohort, for the grant that this is shown for; a root of None is a consent that is recorded
+            by itself.
+    """
+
+    subject: Address
+    grant_hashes: tuple[Hash, ...]
+    deadline: int
+    signer: Address
+    signature: bytes
+    root: Hash | None = None
+    proof: tuple[Hash, ...] = ()
+
+    @classmethod
+    def of(cls, consent: Consent, signer: Address, signature: bytes) -> "SignedConsent":
+        """What is shown of a consent that is recorded by itself."""
+        hashes = tuple(map(struct_hash, consent.grants))
+        return cls(consent.subject, hashes, consent.deadline, signer, signature)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in a bundle and in the store."""
+        cohort = {} if self.root is None else {"cohort": {"root": self.root, "proof": list(self.proof)}}
+        return {
+            "subject": self.subject,
+            "grantHashes": list(self.grant_hashes),
+            "deadline": self.deadline,
+            "signer": self.signer,
+            "signature": "0x" + self.signature.hex(),
+            **cohort,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> "SignedConsent":
+        """Read what `to_json` wrote; every member is checked, the signature is not.
+
+        Raises:
+            InvalidMessage: it is malformed, or has members that are not known.
+        """
+        names = {"subject", "grantHashes", "deadline", "signer", "signature"}
+        if not isinstance(value, dict) or value.keys() not in (names, names | {"cohort"}):
+            raise InvalidMessage("consents", f"must hold {', '.join(sorted(names))}, perhaps cohort, and nothing else")
+        root: Hash | None = None
+        proof: tuple[Hash, ...] = ()
+        if "cohort" in value:
+            cohort = value["cohort"]
+            if not isinstance(cohort, dict) or cohort.keys() != {"root", "proof"}:
+                raise InvalidMessage("cohort", "must hold root and proof and nothing else")
+            root, proof = hash32(cohort["root"], "root"), _hashes(cohort["proof"], "proof")
+        return cls(
+            address(value["subject"], "subject"),
+            _hashes(value["grantHashes"], "grantHashes"),
+            integer(value["deadline"], "deadline"),
+            address(value["signer"], "signer"),
+            parse_signature(value["signature"]),
+            root,
+            proof,
+        )
+
+    def check(self, domain: Domain) -> None:
+        """Check the signature.
+
+        Raises:
+            BadSignature: the signer did not sign it; or it is in a cohort, where only the subject's own key counts.
+        """
+        if self.root is not None and self.signer != self.subject:
+            raise BadSignature("A consent in a cohort must be signed by the subject itself.")
+        struct = commitment_hash("Consent", self.subject, self.grant_hashes, self.deadline)
+        verify(domain.digest_of(struct), self.signature, self.signer)
+
+    def anchor(self, domain: Domain) -> Anchor:
+        """The checked consent as evidence that its grants may stand by the cohort it lies in.
+
+        Raises:
+            BadSignature: see `check`. InvalidMessage: it is in no cohort.
+        """
+        if self.root is None:
+            raise InvalidMessage("cohort", "is missing")
+        self.check(domain)
+        return Anchor(self.subject, frozenset(self.grant_hashes), self.root, self.proof, self.deadline)
+
+
+def _hashes(value: Any, field_name: str) -> tuple[Hash, ...]:
+    if not isinstance(value, list):
+        raise InvalidMessage(field_name, "must be a list")
+    return tuple(hash32(one, field_name) for one in value)
+
+
 def anchored(consent: Consent, signature: bytes, root: Hash, proof: tuple[Hash, ...], domain: Domain) -> Anchor:
     """Check the subject's signature on a consent that was anchored rather than recorded by itself.
 
     Raises:
         BadSignature: the subject did not sign it.
     """
-    verify(domain.digest(consent), signature, consent.subject)
-    return Anchor(consent.subject, frozenset(map(struct_hash, consent.grants)), root, proof, consent.deadline)
+    return replace(SignedConsent.of(consent, consent.subject, signature), root=root, proof=proof).anchor(domain)
 
 
 @dataclass(frozen=True)

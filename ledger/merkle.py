@@ -9,7 +9,7 @@ matters, and two of its roots prove that the later log only added to the earlier
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Self
 
 from ledger.errors import InvalidInput, InvalidMessage, InvalidProof
@@ -105,9 +105,14 @@ def verify_cohort(root: Hash, subject: Address, grant_hash: Hash, proof: Sequenc
 # The log --------------------------------------------------------------------------------------------
 
 
+def leaf_digest(data: bytes) -> bytes:
+    """The 32 bytes of `leaf_hash`."""
+    return hashlib.sha256(b"\0" + data).digest()
+
+
 def leaf_hash(data: bytes) -> Hash:
     """The hash of a log entry: SHA-256 behind a zero byte, so that no entry can pose as a node."""
-    return to_hash(hashlib.sha256(b"\0" + data).digest())
+    return to_hash(leaf_digest(data))
 
 
 def _node_hash(left: bytes, right: bytes) -> bytes:
@@ -135,6 +140,25 @@ def completed(size: int, leaf: Hash, node: Callable[[int, int], bytes]) -> Itera
         if position % 2 == 0:
             return
         found, position = _node_hash(node(height, position - 1), found), position // 2
+
+
+def completed_by(size: int, leaves: Sequence[bytes], edge: Mapping[int, bytes]) -> list[tuple[int, int, bytes]]:
+    """The same for several entries at once, without the entries themselves, which is quicker.
+
+    Args:
+        size: of the log before.
+        leaves: the hashes of the entries (see `leaf_digest`).
+        edge: by height, the last complete subtree where the log before has an odd number of them.
+    """
+    found: list[tuple[int, int, bytes]] = []
+    height, first, level = 0, size, list(leaves)
+    while level:
+        if first & 1:
+            first, level = first - 1, [edge[height], *level]
+        level = [_node_hash(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
+        height, first = height + 1, first >> 1
+        found += [(height, position, node) for position, node in enumerate(level, first)]
+    return found
 
 
 class LogView:

@@ -10,6 +10,7 @@ JSON uses the EIP-712 names (``validUntil``), Python the same names in snake cas
 import re
 import unicodedata
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, ClassVar, NewType, Self
 
 import sha3
@@ -54,6 +55,7 @@ def keccak(data: bytes) -> bytes:
     return digest
 
 
+@lru_cache(maxsize=4096)
 def _checksum(lower: str) -> Address:
     digits = lower[2:]
     nibbles = keccak(digits.encode()).hex()
@@ -123,7 +125,7 @@ def text(value: object, field: str, limit: int = MAX_TEXT, empty: bool = False, 
             raise InvalidMessage(
                 field, "must not contain invisible characters or ones that change the reading direction"
             )
-    if any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in value):
+    if not value.isprintable() and any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in value):
         raise InvalidMessage(field, "must not contain control characters or line breaks")
     return value
 
@@ -341,6 +343,21 @@ def _grant(value: object, field: str) -> Grant:
         raise error.within(field) from None
 
 
+LONGEST_CONSENT = 30 * 86_400
+"""Seconds that a signed consent may wait to be recorded at most (docs/adr/0012)."""
+CLOCKS_APART = 60
+"""Seconds that a device's clock may be ahead of the chain's; what says yes waits so long, and no longer."""
+
+
+def given_at(deadline: int) -> int:
+    """When a consent with this deadline counts as given: as long before it as it may wait at most.
+
+    Whoever holds a signed consent chooses when it is recorded or anchored, and how often. What revokes everything up to
+    this instant ends it, however it reaches the chain (ConsentLife.sol).
+    """
+    return max(0, deadline - LONGEST_CONSENT)
+
+
 @dataclass(frozen=True)
 class Consent(Message):
     """What the subject signs to permit. `deadline` bounds how long it may wait to be recorded."""
@@ -514,3 +531,6 @@ MESSAGES: dict[str, type[Message]] = {
         ReleaseRequest,
     )
 }  # fmt: skip
+
+Relayed = Consent | Revocation | RevokeAll | Suspension | Closure | Delegation
+"""What a subject signs and anybody may relay."""

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO, Protocol
 
 from ledger.documents import Form, Profile, Terms
 from ledger.events import LedgerEvent
+from ledger.evidence import SignedConsent
 from ledger.merkle import LogView
 from ledger.model import Address, Approval, Consent, Grant, Hash, Item, Message, Record
 from ledger.proofs import AccountProof, Header, SlotProof
@@ -41,6 +42,46 @@ class Receipt:
     block_number: int
     block_hash: Hash
     succeeded: bool
+
+
+@dataclass(frozen=True)
+class Fees:
+    """What a transaction offers, in wei per gas (EIP-1559): `limit` at most, of which `tip` goes to who mines it."""
+
+    limit: int
+    tip: int
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A signed transaction: its hash, its bytes, its number among those of the account, what it offers."""
+
+    hash: Hash
+    raw: bytes
+    nonce: int
+    fees: Fees
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A transaction that was signed and stored; it was sent, or will be.
+
+    Attributes:
+        sender: the account that pays.
+        urgent: it takes permission away.
+        at: Unix seconds when it was signed.
+        first: hash of the first transaction with the same content, which this one replaces at a better price;
+            its own when it is the first.
+    """
+
+    hash: Hash
+    sender: Address
+    nonce: int
+    raw: bytes
+    fees: Fees
+    urgent: bool
+    at: int
+    first: Hash
 
 
 class Chain(Protocol):
@@ -78,18 +119,45 @@ class Chain(Protocol):
         """
         ...
 
+    def with_code(self, accounts: Collection[Address]) -> set[Address]:
+        """Those of some accounts that have code now, an EIP-7702 delegation among it. The node's word."""
+        ...
+
 
 class Sender(Protocol):
     """An account that pays for transactions. Raises like `Chain`."""
 
     address: Address
 
-    def simulate(self, call: Call) -> str | None:
-        """None if the call would succeed now, otherwise the name of the contract's error."""
+    def simulate(self, call: Call, gas: int | None = None) -> str | None:
+        """None if the call would succeed now, otherwise the name of the contract's error.
+
+        Args:
+            gas: the most it may take; it is out of gas (`OutOfGas`) above that.
+        """
         ...
 
-    def prepare(self, call: Call) -> tuple[Hash, bytes]:
-        """A signed transaction, not sent: its hash and its bytes."""
+    def mined(self) -> int:
+        """How many transactions of the account are in blocks; the next one has this number."""
+        ...
+
+    def fees(self) -> Fees:
+        """What a transaction should offer to be in one of the next blocks."""
+        ...
+
+    def prepare(self, call: Call, nonce: int, fees: Fees, gas: int | None = None) -> Prepared:
+        """A signed transaction with a number of the account's, not sent.
+
+        Args:
+            gas: the most it may ever take.
+
+        Raises:
+            Refused: with `gas`: the contract refuses the call now, though it did not when it was simulated.
+        """
+        ...
+
+    def reprice(self, transaction: bytes, fees: Fees) -> Prepared:
+        """The same transaction with other fees, signed anew, not sent."""
         ...
 
     def send(self, transaction: bytes) -> None:
@@ -223,16 +291,18 @@ class Material:
     """What is kept of one record that a decision needs, as it is stored: nothing in it is checked yet.
 
     Attributes:
-        record: the record as JSON values, with the controller's signature.
-        items, grants: as JSON values; grants by hash.
+        record: the text of its JSON, with the controller's signature.
+        items, grants: each the text of its JSON, items in order; grants by hash.
         approvals: by hash, each with the controller's signature.
+        held: by grant, signed consents that hold it in a cohort, each the text of its JSON.
     """
 
-    record: dict[str, Any]
+    record: str
     signature: bytes
-    items: tuple[dict[str, Any], ...]
-    grants: tuple[tuple[Hash, dict[str, Any]], ...]
-    approvals: tuple[tuple[Hash, dict[str, Any], bytes], ...]
+    items: tuple[str, ...]
+    grants: tuple[tuple[Hash, str], ...]
+    approvals: tuple[tuple[Hash, str, bytes], ...]
+    held: tuple[tuple[Hash, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -273,11 +343,28 @@ class Offer:
 
 
 @dataclass(frozen=True)
+class OfferMessage:
+    """What somebody said about an offer.
+
+    Attributes:
+        kind: question or decline (the patient's side), or answer (the controller's).
+    """
+
+    record: Hash
+    kind: str
+    author: Address
+    text: str
+    at: int
+
+
+@dataclass(frozen=True)
 class Relay:
     """A signed message on its way to the chain.
 
     Attributes:
         status: accepted (stored, not sent), sent, recorded (in a block), final, or failed.
+        receipt: the operator's signed word that it received the message, for whoever handed it in.
+        cohort: the root of the cohort that a consent is recorded with; None for what is recorded by itself.
     """
 
     id: str
@@ -287,10 +374,52 @@ class Relay:
     status: str
     received_at: int
     transaction: Hash | None = None
-    raw: bytes | None = None
     block_number: int | None = None
     block_hash: Hash | None = None
     problem: str | None = None
+    receipt: dict[str, Any] | None = None
+    cohort: Hash | None = None
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Consents of many subjects that are recorded together, by one root.
+
+    Attributes:
+        controller: who handed them in.
+        size: how many grants lie under the root.
+        at: Unix seconds when it was received.
+    """
+
+    root: Hash
+    controller: Address
+    size: int
+    at: int
+
+
+@dataclass(frozen=True)
+class Held:
+    """A grant that lies in a cohort: of which record and relay, and the signed consent that says where."""
+
+    record: Hash
+    grant: Hash
+    relay: str
+    consent: SignedConsent
+
+
+@dataclass(frozen=True)
+class KeptAnswer:
+    """What was answered to a request that named itself.
+
+    Attributes:
+        fingerprint: of the request.
+        status: of HTTP; None while it is being worked on.
+        sealed: the answer, encrypted.
+    """
+
+    fingerprint: Hash
+    status: int | None
+    sealed: bytes
 
 
 @dataclass(frozen=True)
@@ -386,10 +515,35 @@ class Transaction(Protocol):
     def claim_of(self, subject: Address) -> Invitation | None: ...  # noqa: D102
     def add_offer(self, token: str, offer: Offer) -> None: ...  # noqa: D102
     def offer(self, token: str) -> Offer | None: ...  # noqa: D102
+    def add_offer_message(self, token: str, message: OfferMessage) -> None: ...  # noqa: D102
+    def offer_messages(self, token: str) -> list[OfferMessage]:
+        """What was said about an offer, in the order in which it was said."""
+        ...
+
     def add_document(self, document: Form | Terms | Profile) -> Hash: ...  # noqa: D102
     def document(self, document: Hash) -> Form | Terms | Profile | None: ...  # noqa: D102
     def documents(self, names: Collection[Hash]) -> dict[Hash, dict[str, Any]]:
         """Documents by hash, as they are stored; one query, whatever is asked for."""
+        ...
+
+    # references
+    def add_reference(self, code: str, record: Hash, recipient: Address) -> None: ...  # noqa: D102
+    def reference(self, code: str) -> tuple[Hash, Address] | None:
+        """What a code names: record and recipient."""
+        ...
+
+    def references_of(self, record: Hash) -> dict[Address, str]:
+        """The codes of a record by recipient."""
+        ...
+
+    def names(self, record: Hash, recipient: Address) -> bool:
+        """Whether a grant or an approval of a record names a recipient."""
+        ...
+
+    def records_touched(
+        self, subjects: Collection[Address], grants: Collection[Hash], records: Collection[Hash]
+    ) -> set[Hash]:
+        """The records of some subjects and stewards, of some grants, and those of some hashes that are records."""
         ...
 
     # consents
@@ -397,6 +551,39 @@ class Transaction(Protocol):
     def grants_of(self, record: Hash) -> list[Grant]: ...  # noqa: D102
     def grant(self, grant: Hash) -> Grant | None: ...  # noqa: D102
     def consents_with(self, grant: Hash) -> list[tuple[Consent, Address, bytes]]: ...  # noqa: D102
+    def grants_said(self, subject: Address) -> list[tuple[Hash, int]]:
+        """Every grant in a stored consent of a subject, and when she said so: given or received, the earlier."""
+        ...
+
+    # cohorts
+    def known_relays(self, names: Collection[str]) -> set[str]:
+        """Which of some relays are stored."""
+        ...
+
+    def add_cohort(self, cohort: Cohort, members: Sequence[Relay], held: Sequence[Held]) -> None:
+        """Store a cohort with its consents, as they are to be recorded, and where their grants lie in it.
+
+        None of the members may be stored already.
+        """
+        ...
+
+    def cohort(self, root: Hash) -> Cohort | None: ...  # noqa: D102
+    def members(self, root: Hash) -> list[Relay]:
+        """The consents of a cohort, in the order in which they were handed in."""
+        ...
+
+    def held_of(self, record: Hash) -> list[Held]:
+        """The grants of a record that lie in cohorts."""
+        ...
+
+    def records_held(self, roots: Collection[Hash]) -> set[Hash]:
+        """The records of which a grant lies in one of some cohorts."""
+        ...
+
+    def forget_held(self, root: Hash, relays: Collection[str]) -> None:
+        """Forget where the grants of some members lie in a cohort: they failed."""
+        ...
+
     def add_approval(self, approval: Approval, signature: bytes) -> None: ...  # noqa: D102
     def approvals_of(self, record: Hash) -> list[tuple[Approval, bytes]]: ...  # noqa: D102
 
@@ -407,18 +594,60 @@ class Transaction(Protocol):
 
     def relay(self, relay: str) -> Relay | None: ...  # noqa: D102
     def open_relays(self) -> list[Relay]:
-        """Relays that are neither final nor failed, withdrawals first, then oldest first."""
+        """Relays that are neither final nor failed, withdrawals first, then oldest first; none of a cohort."""
+        ...
+
+    def open_cohorts(self) -> list[tuple[Relay, int]]:
+        """Of each cohort, one of the relays that are neither final nor failed, and how many they are; oldest first."""
         ...
 
     def relay_counts(self) -> dict[str, tuple[int, int]]:
         """By status, how many relays there are, and when the oldest of them was received (Unix seconds)."""
         ...
 
+    def late_relays(self, before: int) -> tuple[int, int | None]:
+        """How many messages that were received before a time (Unix seconds) are in no block; when the oldest came."""
+        ...
+
     def reopen_relays_above(self, number: int) -> None:
         """Open again what was recorded in blocks that are gone."""
         ...
 
-    def update_relay(self, relay: str, **changes: Any) -> None: ...  # noqa: D102
+    def move_relays(self, old: Hash, new: Hash) -> None:
+        """What was on its way in one transaction is in another now."""
+        ...
+
+    def update_relay(self, *relays: str, **changes: Any) -> None: ...  # noqa: D102
+
+    # transactions
+    def add_transaction(self, sent: Sent) -> None: ...  # noqa: D102
+    def transactions(self, sender: Address, nonce: int) -> list[Sent]:
+        """The transactions of an account from a number on, by number; of one number, the newest last."""
+        ...
+
+    def attempts(self, transaction: Hash) -> list[Sent]:
+        """A transaction and those with the same content, newest first; none when it is unknown."""
+        ...
+
+    def forget_transactions(self, sender: Address, nonce: int, at: int) -> None:
+        """Forget those with lower numbers that were signed before a time."""
+        ...
+
+    # answers that are given again
+    def claim_answer(self, key: Hash, fingerprint: Hash, at: int, until: int) -> KeptAnswer | None:
+        """None if this call is the first with a key, whose claim then lasts `until`; otherwise what is there.
+
+        What expired before `at` is forgotten.
+        """
+        ...
+
+    def set_answer(self, key: Hash, status: int, sealed: bytes, until: int) -> None:
+        """Keep the answer to a claimed key."""
+        ...
+
+    def drop_answer(self, key: Hash) -> None:
+        """Forget a claim that was not answered."""
+        ...
 
     # sign-in
     def add_nonce(self, nonce: str, expires_at: int, at: int) -> None:
@@ -457,8 +686,8 @@ class Transaction(Protocol):
         ...
 
     def decision(self, decision: str) -> StoredDecision | None: ...  # noqa: D102
-    def decisions_without_bundle(self, limit: int) -> list[StoredDecision]:
-        """The oldest decisions whose bundle was not made yet."""
+    def decisions_without_bundle(self, limit: int, after: int = 0) -> list[StoredDecision]:
+        """The oldest decisions whose bundle was not made yet, without the first `after` of them."""
         ...
 
     def set_bundle(self, decision: str, bundle: bytes) -> None:
@@ -466,11 +695,43 @@ class Transaction(Protocol):
         ...
 
 
+class Election(Protocol):
+    """Who does a thing that only one of all processes on a store may do."""
+
+    def won(self) -> bool:
+        """Whether this process does it from now on, or still: it does if no living process does."""
+        ...
+
+    def require(self, tx: Transaction) -> None:
+        """Make sure, within a unit of work, that no other process has been elected since this one was.
+
+        Raises:
+            Unavailable: one has; nothing must be written.
+        """
+        ...
+
+    def resign(self) -> None:
+        """Let another process do it."""
+        ...
+
+
 class Store(Protocol):
     """The database."""
 
+    def election(self, duty: str) -> Election:
+        """The election for a duty. The process that holds one loses it when it dies, however it dies."""
+        ...
+
+    def elected(self) -> set[str]:
+        """The duties that this process was elected for."""
+        ...
+
     def begin(self) -> AbstractContextManager[Transaction]:
         """A transaction that may write; only one at a time writes, and readers never see half of it."""
+        ...
+
+    def tidy(self) -> None:
+        """Do what has to be done now and then, so that no unit of work has to; nothing waits for it."""
         ...
 
     def scrub(self) -> None:

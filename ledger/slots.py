@@ -6,7 +6,7 @@ The slot numbers are those of the compiler's storage layout; a test compares the
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ledger.decisions import MAX_SUCCESSORS
+from ledger.decisions import successors
 from ledger.documents import Form
 from ledger.errors import InvalidProof
 from ledger.events import WITH_HEAD
@@ -179,11 +179,6 @@ def needed(
             continue
         documents = [(form.issuer, opening.grant.form), *((c.issuer, c.terms) for c in form.channels.values())]
         for issuer, document in documents:
-            following = document
-            for _ in range(MAX_SUCCESSORS):
+            for following, _ in successors(issuer, document, index):
                 slots.update(document_slots(issuer, following))
-                status = index.document(issuer, following)
-                if not status.superseded_at:
-                    break
-                following = status.successor
     return tuple(sorted(slots))

@@ -117,6 +117,8 @@ class LedgerState:
     documents: dict[tuple[Address, Hash], DocumentStatus] = field(default_factory=dict)
     checkpoints: dict[tuple[Address, Hash], tuple[int, Hash]] = field(default_factory=dict)
     operations: int = 0
+    known: set[Address] = field(default_factory=set)
+    """Subjects of whom anything is recorded, without reading all of it."""
 
     @classmethod
     def empty(cls, chain_id: int, contracts: Mapping[str, Address]) -> "LedgerState":
@@ -153,20 +155,26 @@ class LedgerState:
         match event:
             case Granted():
                 self.entries[event.subject, event.grant_hash] = Entry(granted_at=event.at)
+                self.known.add(event.subject)
             case Revoked():
                 key = event.subject, event.grant_hash
                 self.entries[key] = replace(self.entry(*key), revoked_at=event.at)
+                self.known.add(event.subject)
             case RevokedAll():
                 self.subjects[event.subject] = replace(self.subject(event.subject), revoked_before=event.before)
+                self.known.add(event.subject)
             case Suspended():
                 self.subjects[event.subject] = replace(
                     self.subject(event.subject), suspended=event.suspended, suspension_at=event.suspension_at
                 )
+                self.known.add(event.subject)
             case Closed():
                 self.subjects[event.subject] = replace(self.subject(event.subject), closed=True)
+                self.known.add(event.subject)
             case Delegated():
                 delegation = DelegationState(event.rights, event.valid_until, event.delegation_at)
                 self.delegations[event.subject, event.delegate] = delegation
+                self.known.add(event.subject)
             case Anchored():
                 self.anchors[event.root] = event.at
             case Registered():
@@ -202,7 +210,7 @@ class LedgerState:
     def copy(self) -> "LedgerState":
         """An independent state with the same content."""
         own = {name: dict(value) for name, value in vars(self).items() if isinstance(value, dict)}
-        return LedgerState(**own, operations=self.operations)
+        return LedgerState(**own, operations=self.operations, known=set(self.known))
 
     def digest(self) -> str:
         """SHA-256 of the whole state in canonical JSON: two ledgers with the same digest hold the same facts."""

@@ -149,7 +149,9 @@ def _date(seconds: int, words: Mapping[str, Any]) -> str:
 
 
 def _quote(name: str, words: Mapping[str, Any]) -> str:
-    shown = f"{_ISOLATE}{name}{_POP}" if _RIGHT_TO_LEFT.search(name) else name
+    """A name runs in its own direction: nothing in it can move words of the sentence around it (UAX #9, 6.3)."""
+    apart = words["rightToLeft"] or _RIGHT_TO_LEFT.search(name)
+    shown = f"{_ISOLATE}{name}{_POP}" if apart else name
     return f"{words['open']}{shown}{words['close']}"
 
 

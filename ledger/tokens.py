@@ -3,10 +3,11 @@
 import base64
 import binascii
 import json
+from functools import lru_cache
 
 from ledger.deployment import Deployment
 from ledger.errors import InvalidInput
-from ledger.model import Hash, hash32, integer
+from ledger.model import Address, Hash, hash32, integer
 from ledger.proofs import Header
 
 PREFIX = "cz1."
@@ -19,11 +20,13 @@ def token_of(deployment: Deployment, head: Header) -> str:
 
 def make_token(deployment: Deployment, number: int, block: Hash) -> str:
     """The token of a block by number and hash."""
-    registry = deployment.contracts["ConsentRegistry"].address
+    return _token(deployment.contracts["ConsentRegistry"].address, deployment.chain_id, number, block)
+
+
+@lru_cache(maxsize=256)
+def _token(registry: Address, chain_id: int, number: int, block: Hash) -> str:
     # ASCII and small numbers: sorted JSON is RFC 8785 then
-    value = json.dumps(
-        {"a": registry, "c": deployment.chain_id, "h": block, "n": number}, sort_keys=True, separators=(",", ":")
-    )
+    value = json.dumps({"a": registry, "c": chain_id, "h": block, "n": number}, sort_keys=True, separators=(",", ":"))
     return PREFIX + base64.urlsafe_b64encode(value.encode()).rstrip(b"=").decode()
 
 

@@ -1,6 +1,6 @@
 """The speed of the parts: medians of repeated runs, each beside a peer or the goal it is held to.
 
-Run as ``python -m scripts.bench [--json]``. Machines are noisy: compare ratios within one run, not across runs.
+Run as ``python -m scripts.bench [--json] [--write]``. Machines are noisy: compare ratios within a run, not across runs.
 """
 
 import io
@@ -24,10 +24,12 @@ from ledger.proofs import read_proof, verify_header
 from ledger.sealing import EncryptionKey
 from ledger.typed_data import hash_struct, parse_signature, recover
 from scripts.console import out, table
+from scripts.figures import Figure, record
 from scripts.vector_sources.world import START, World
 
 ROUNDS = 5
 ROUND_SECONDS = 0.4
+GOALS = {"consents verified: hashed, signer recovered": 5000.0}
 SEALED = 32 * 2**20
 VECTORS = Path(__file__).resolve().parents[1] / "tests" / "vectors"
 
@@ -61,7 +63,7 @@ def measure() -> list[Result]:
     consent = Consent(world.patient.address, (world.grant(), world.research_grant), START + 900)
     typed = world.domain.typed_data(consent)
     digest = world.domain.digest(consent)
-    signature = parse_signature(world.patient.sign(digest))
+    signature, domain = parse_signature(world.patient.sign(digest)), world.domain
     evidence, question, moment = world.evidence(), world.question(), world.moment()
     hashing = rate(lambda: hash_struct(consent))
     general = rate(lambda: encode_typed_data(full_message=typed))
@@ -70,6 +72,11 @@ def measure() -> list[Result]:
     results = [
         Result("consents of two grants hashed", hashing, "/s", "eth-account", hashing / general),
         Result("signatures recovered", recovering, "/s", "eth-account", recovering / peer_recovering),
+        Result(
+            "consents verified: hashed, signer recovered",
+            rate(lambda: recover(domain.digest(consent), signature)),
+            "/s",
+        ),
         Result("decisions in process", rate(lambda: decide(question, evidence, moment)), "/s"),
         _proofs(),
         *_keys(world),
@@ -128,9 +135,17 @@ def _sealing() -> list[Result]:
     ]
 
 
+def figure_of(result: Result) -> Figure:
+    """A result as it is kept."""
+    what = f"{result.what} (peer: {result.peer})" if result.peer else result.what
+    return Figure(what, result.rate, result.unit, GOALS.get(result.what), ratio=result.ratio)
+
+
 def main(arguments: list[str]) -> int:
     """Measure and print."""
     results = measure()
+    if "--write" in arguments:
+        record("parts", [figure_of(result) for result in results])
     if "--json" in arguments:
         print(json.dumps([vars(result) for result in results], indent=1))
         return 0

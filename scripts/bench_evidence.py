@@ -1,6 +1,6 @@
 """The speed of evidence: bundles verified by both verifiers, proofs by ours, by `trie` and by @ethereumjs/mpt.
 
-Run as ``python -m scripts.bench_evidence [--json]``. Everything on one core, in one run, on recorded evidence.
+Run as ``python -m scripts.bench_evidence [--json] [--write]``. Everything on one core, in one run, recorded evidence.
 """
 
 import json
@@ -18,8 +18,9 @@ from ledger.deployment import Deployment
 from ledger.documents import canonical
 from ledger.model import hash32, keccak
 from ledger.proofs import read_proof, verify_header
-from scripts.bench import Result, rate
+from scripts.bench import Result, figure_of, rate
 from scripts.console import out, table
+from scripts.figures import record
 
 VECTORS = Path(__file__).resolve().parents[1] / "tests" / "vectors"
 NODE = Path(__file__).with_suffix(".mjs")
@@ -66,6 +67,8 @@ def _proofs() -> tuple[float, float]:
 def main(arguments: list[str]) -> int:
     """Measure and print."""
     results = measure()
+    if "--write" in arguments:
+        record("evidence", [figure_of(result) for result in results])
     if "--json" in arguments:
         print(json.dumps([vars(result) for result in results], indent=1))
         return 0

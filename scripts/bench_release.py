@@ -3,7 +3,7 @@
 Everything is real: a devnet, the service in a process of its own over HTTP, sealed bytes on disk. Beside it, what the
 age library alone does with the same bytes on the same disk.
 
-Run as ``python -m scripts.bench_release [--size MIB] [--json]``.
+Run as ``python -m scripts.bench_release [--size MIB] [--releases N] [--json] [--write]``.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -33,6 +33,8 @@ from ledger.model import Hash, Item
 from ledger.typed_data import struct_hash
 from scripts.console import load_deployment, out, table
 from scripts.demo import CHANNELS, ETHER, PARTIES
+from scripts.figures import Figure
+from scripts.figures import record as keep
 from scripts.parties import publish, registration, transact
 from scripts.stack import listen, make_key, operator_key
 from wallet.book import Book
@@ -40,7 +42,10 @@ from wallet.keys import PartyKeys, new_words
 from wallet.patient import Patient
 
 SMALL, LARGE = "narrative.md", "volume.bin"
-RELEASES = 200
+GATE = 50.0
+"""Milliseconds that the gate may take, but for one in a hundred."""
+SHARE = 0.8
+"""Of what the age library alone opens in a second, how much must arrive."""
 MIB = 2**20
 
 
@@ -58,15 +63,20 @@ class Stream:
 
 
 @contextmanager
-def service(state: Path) -> Iterator[tuple[str, str, int]]:
-    """A running `volens up`: its address, its node's, and its process id."""
+def service(state: Path, rpc_url: str = "") -> Iterator[tuple[str, str, int]]:
+    """A running `volens up`: its address, its node's, and its process id.
+
+    Args:
+        rpc_url: a node that runs already; by default it starts one.
+    """
     ports = []
     for _ in range(2):
         bound = listen("127.0.0.1", 0)
         ports.append(bound.getsockname()[1])
         bound.close()
     command = [sys.executable, "-m", "scripts.cli", "up", "--state", str(state)]
-    command += ["--port", str(ports[0]), "--node-port", str(ports[1])]
+    command += ["--port", str(ports[0])]
+    command += ["--rpc-url", rpc_url] if rpc_url else ["--node-port", str(ports[1])]
     unlimited = {f"VOLENS_RATE_{name}": "0" for name in ("PER_ADDRESS", "PER_PARTY", "SIGNATURES")}
     with (state.parent / "up.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | unlimited)  # noqa: S603
@@ -81,7 +91,7 @@ def service(state: Path) -> Iterator[tuple[str, str, int]]:
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise
                 time.sleep(0.2)
-        yield url, f"http://127.0.0.1:{ports[1]}", process.pid
+        yield url, rpc_url or f"http://127.0.0.1:{ports[1]}", process.pid
     finally:
         process.terminate()
         process.wait(timeout=30)
@@ -155,11 +165,12 @@ def case(folder: Path, client: Client, hospital: PartyKeys, size: int) -> float:
     return speed
 
 
-def measure(size: int) -> dict[str, float]:
+def measure(size: int, rounds: int) -> dict[str, float]:
     """All figures, by name.
 
     Args:
         size: bytes of the large item.
+        rounds: how often the gate is asked for each item.
     """
     found: dict[str, float] = {"size (MiB)": size / MIB}
     with ExitStack() as ending:
@@ -204,13 +215,13 @@ def measure(size: int) -> dict[str, float]:
         offer = patient.offer(institution.offer(record, [institution.draft(record, form.hash, proposal)]))
         client().wait_for(patient.agree(offer, [0]), ("final",))
         link = client().sign_in(keys["journal"])
-        found |= releases(Recipient(client(), keys["journal"]), link, record, folder, size, memory)
+        found |= releases(Recipient(client(), keys["journal"]), link, record, folder, size, rounds, memory)
     found["download against age opening"] = found["download (MB/s)"] / alone[1]
     return found
 
 
 def releases(
-    journal: Recipient, link: Client, record: Hash, folder: Path, size: int, memory: Memory
+    journal: Recipient, link: Client, record: Hash, folder: Path, size: int, rounds: int, memory: Memory
 ) -> dict[str, float]:
     """The gate again and again, then the large item's bytes.
 
@@ -228,7 +239,7 @@ def releases(
     memory.mark()
     found["gate, first release of the large item (ms)"] = released(LARGE)[0]
     for name in (SMALL, LARGE):
-        times = sorted(released(name)[0] for _ in range(RELEASES))
+        times = sorted(released(name)[0] for _ in range(rounds))
         found[f"gate p50, {name} (ms)"] = statistics.median(times)
         found[f"gate p99, {name} (ms)"] = times[int(len(times) * 0.99)]
     found["service at the gate, most (MiB)"] = memory.mark()
@@ -249,13 +260,31 @@ def releases(
     return found
 
 
+def figures(found: Mapping[str, float]) -> list[Figure]:
+    """What was found, with its goals; the unit stands at the end of a name."""
+    kept = []
+    for name, value in found.items():
+        what, _, unit = name.rstrip(")").rpartition(" (")
+        if "p99" in name:
+            kept.append(Figure(what, value, unit, GATE, most=True))
+        elif what == "download":
+            kept.append(Figure(what, value, unit, SHARE * found["age alone, opening (MB/s)"]))
+        elif what:
+            kept.append(Figure(what, value, unit))
+    return kept
+
+
 def main() -> int:
-    """Measure and print."""
+    """Measure, print, and keep if told to."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--size", type=int, default=2048, help="of the large item in MiB")
+    parser.add_argument("--releases", type=int, default=200, help="how often the gate is asked for each item")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", action="store_true", help="keep the figures in docs/")
     arguments = parser.parse_args()
-    found = measure(arguments.size * MIB)
+    found = measure(arguments.size * MIB, arguments.releases)
+    if arguments.write:
+        keep("release", figures(found))
     if arguments.json:
         print(json.dumps(found, indent=1))
     else:

@@ -8,7 +8,23 @@ from typing import Annotated
 
 import typer
 
-from scripts.commands import audit, gate, keys, parties, recipients, records, wallets
+from scripts.commands import (
+    audit,
+    cohorts,
+    consents,
+    control,
+    desk,
+    gate,
+    keys,
+    offers,
+    parties,
+    recipients,
+    records,
+    references,
+    relay,
+    shares,
+    wallets,
+)
 from scripts.console import DEFAULT_FACTS, DEFAULT_RPC, Json, RpcUrl, command, load_deployment, out, show
 
 app = typer.Typer(
@@ -18,7 +34,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(wallets.app, name="wallet", help="The patient: her key, her consents, who looked.")
+command(wallets.app)(consents.records)
+wallets.app.add_typer(offers.app)
+wallets.app.add_typer(control.app)
+wallets.app.add_typer(shares.app, name="shares", help="Split your words among people you trust.")
+app.add_typer(desk.app, name="desk", help="A clinic's desk: a patient is given her key.")
 app.add_typer(records.app, name="record", help="The institution: seal, invite, register, offer.")
+app.add_typer(cohorts.app, name="cohort", help="The institution: consents of many patients, recorded together.")
+app.add_typer(references.app, name="reference", help="Short codes that name a record to the outside.")
 app.add_typer(parties.app, name="party", help="Keys of institutions and recipients; the Directory.")
 app.add_typer(parties.forms, name="form", help="Consent forms and channel terms.")
 app.add_typer(keys.app, name="keys", help="The operator: the custodian's master key.")
@@ -30,14 +53,14 @@ app.add_typer(audit.app, name="audit", help="The auditor: replay the ledger, ver
 def deploy(
     key_file: Annotated[Path, typer.Option(help="File with the payer's private key in hexadecimal.")],
     rpc_url: RpcUrl = DEFAULT_RPC,
-    owner: Annotated[str, typer.Option(help="Owner of the Directory; default: the payer.")] = "",
+    owner: Annotated[str | None, typer.Option(help="First owner of the Directory; default: the payer.")] = None,
     output: Annotated[Path, typer.Option("--out", help="Where to write the deployment facts.")] = DEFAULT_FACTS,
     as_json: Json = False,
 ) -> None:
     """Deploy the contracts, or check those that are there. Running it again changes nothing."""
     from api.settings import read_key
     from ledger.model import address
-    from scripts.deploy import check_chain, write
+    from scripts.deploy import check_chain, require_writable, write
     from scripts.deploy import deploy as run
     from wallet.keys import SigningKey
 
@@ -46,7 +69,8 @@ def deploy(
     known = load_deployment(output) if output.exists() else None
     if known is not None:
         check_chain(rpc_url, known)
-    owning = address(owner) if owner else payer
+    owning = payer if owner is None else address(owner, "--owner")
+    require_writable(output)
     deployment = run(rpc_url, secret, owning, lambda line: None if as_json else out.print(line), known)
     write(deployment, output)
     show(deployment.to_json(), as_json, lambda: out.print(f"Deployment facts: {output}"))
@@ -63,6 +87,9 @@ def up(
     port: Annotated[
         int, typer.Option(envvar="VOLENS_PORT", min=0, max=65535, help="Port of the service; 0 for any.")
     ] = 8380,
+    workers: Annotated[
+        int, typer.Option(envvar="VOLENS_WORKERS", min=1, max=64, help="Processes that answer requests.")
+    ] = 1,
     node_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the devnet; 0 for any.")] = 8545,
 ) -> None:
     """Run the ledger until Ctrl-C: a devnet, the contracts and the service."""
@@ -76,7 +103,7 @@ def up(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager's word counts like Ctrl-C
     kind: Kind = "hardhat" if _one_of(chain, "anvil", "hardhat") == "hardhat" else "anvil"
     os.umask(0o077)  # whatever is written from here on is nobody else's
-    settings = read_settings(state_dir=state, host=host, port=port)
+    settings = read_settings(state_dir=state, host=host, port=port, workers=workers)
     set_up(settings.log_format, settings.log_level)
     bar = Progress(console=out, transient=True, disable=not out.is_terminal)
     task = bar.add_task("reading the chain", total=None)
@@ -86,8 +113,9 @@ def up(
         bar.start()
 
     with Stack.start(
-        state, chain=kind, rpc_url=rpc_url, host=host, port=port, node_port=node_port, progress=out.print, read=read
-    ) as stack:
+        state, chain=kind, rpc_url=rpc_url, host=host, port=port, workers=workers, node_port=node_port,
+        progress=out.print, read=read,
+    ) as stack:  # fmt: skip
         bar.stop()
         out.print(f"\nVolens      {stack.url}")
         out.print(f"API         {stack.url}/openapi.json")
@@ -134,6 +162,7 @@ def samples(
 
 
 recipients.add_to(app)
+command(app)(relay.relay)
 
 
 def _one_of(value: str, *known: str) -> str:

@@ -186,12 +186,12 @@ def load_deployment(path: Path) -> Deployment:
         raise InvalidInput(f"{path} cannot be read as deployment facts.") from None
 
 
-def connect(url: str) -> Client:
-    """A connection to a service, pinned to the facts in VOLENS_DEPLOYMENT_FILE if that is set.
+def connect(url: str, facts: Deployment | None = None) -> Client:
+    """A connection to a service, pinned to given facts, or to those in VOLENS_DEPLOYMENT_FILE if that is set.
 
     It is closed when the command ends.
     """
     pinned = os.environ.get("VOLENS_DEPLOYMENT_FILE")
-    client = Client(url, load_deployment(Path(pinned)) if pinned else None)
+    client = Client(url, facts or (load_deployment(Path(pinned)) if pinned else None))
     _ending.get().callback(client.close)
     return client

@@ -324,12 +324,12 @@ def _audit(cast: Cast, tell: Narrator) -> None:
     stack = cast.stack
     bundle = cast.folder / "decision.bundle.json"
     bundle.write_bytes(cast.recipient("journal").bundle(cast.decision))
-    replayed = replay_chain(stack.rpc_url, stack.deployment)
+    replayed = replay_chain(stack.rpc_url, stack.deployment, with_state=True)
     stated = cast.client().get("/v1/ledger")
     tell.say(f"{replayed.events} events in {replayed.block + 1} blocks, from the chain alone")
     tell.expect("recomputed heads equal the contracts'", replayed.heads_match, True)
     # A block may have been mined in between; nothing happens in it.
-    tell.expect("the digest equals the service's", replayed.digest, stated["digest"])
+    tell.expect("the digest equals the service's", replayed.digest(), stated["digest"])
     facts = cast.folder / "deployment.json"
     write(stack.deployment, facts)
     block = _trusted_block(stack.rpc_url, bundle)

@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from eth_account import Account
 
 from ledger.adapters.logs import artifact
 from ledger.adapters.node import Node
-from ledger.deployment import Contract, Deployment
+from ledger.deployment import DEVELOPMENT_ACCOUNTS, DEVELOPMENT_CHAINS, Contract, Deployment
 from ledger.errors import InvalidInput, LedgerUnavailable, WrongChain
 from ledger.events import DEPLOYED
-from ledger.model import Address, Hash, address, hash32, keccak, to_hash
+from ledger.model import ZERO_ADDRESS, Address, Hash, address, hash32, keccak, to_hash
 
 SALT = keccak(b"Volens 1")
 PROXY = Address("0x4e59b44847b379578588920cA78FbF26c0B4956C")
@@ -34,6 +35,9 @@ PROXY_TRANSACTION = (
 )
 PROXY_COST = 10**17
 GAS = 6_000_000
+TIP = 10**9
+"""Wei for each gas."""
+WEI = 10**18
 RECEIPT_SECONDS = 60
 
 Progress = Callable[[str], None]
@@ -57,20 +61,35 @@ def deploy(
             states cannot.
 
     Raises:
-        LedgerUnavailable: the node does not answer. WrongChain: an address holds other code than ours.
+        LedgerUnavailable: the node does not answer. WrongChain: an address holds other code than ours, or the owner is
+            another than that of the earlier run; nothing was sent.
+        InvalidInput: the chain is too old for the contracts, the owner or the payer is none to trust, or the payer has
+            too little; nothing was sent.
     """
     node = Node(rpc_url)
     chain_id, genesis = _identity(node)
     payer = _Payer(node, secret, chain_id)
-    _ensure_proxy(node, payer)
+    for role, account in (("payer", payer.account.address), ("owner", owner)):
+        if chain_id not in DEVELOPMENT_CHAINS and account in DEVELOPMENT_ACCOUNTS:
+            raise InvalidInput(f"The {role}'s key is one that every development node prints. Use a key of your own.")
+    if owner == ZERO_ADDRESS:
+        raise InvalidInput("The Directory needs an owner: the zero address can list nobody. Name one with --owner.")
+    creations: dict[str, bytes] = {}
     places: dict[str, Address] = {}
-    waiting: list[Hash] = []
     for name in DEPLOYED:
-        creation = _creation(name, places, owner)
-        places[name] = _place(creation)
-        if not _code(node, places[name]):
-            waiting.append(payer.send(PROXY, "0x" + (SALT + creation).hex()))
-    for transaction in waiting:
+        creations[name] = _creation(name, places, owner)
+        places[name] = _place(creations[name])
+    if known is not None and any(known.contracts[name].address != places[name] for name in DEPLOYED):
+        raise WrongChain(
+            "The deployment facts describe another deployment: other contracts, or a Directory of another first owner "
+            f"than {owner}. Name the same --owner as then, or move the facts away."
+        )
+    missing = [name for name in DEPLOYED if not _code(node, places[name])]
+    if missing:
+        _check_fork(node)
+        payer.require(GAS * len(missing), PROXY_COST if not _code(node, PROXY) else 0)
+        _ensure_proxy(node, payer)
+    for transaction in [payer.send(PROXY, "0x" + (SALT + creations[name]).hex()) for name in missing]:
         await_receipt(node, transaction)
     contracts: dict[str, Contract] = {}
     for name in DEPLOYED:
@@ -90,6 +109,29 @@ def check_chain(rpc_url: str, deployment: Deployment) -> None:
             "The node is on another chain than the deployment facts. "
             "Use the node they were made with, or another state folder."
         )
+
+
+def check_deployment(rpc_url: str, deployment: Deployment) -> None:
+    """Make sure that a node has a deployment: the chain, and our code at each of its addresses. Nothing is sent.
+
+    Raises:
+        WrongChain: it is on another chain, or an address holds other code.
+    """
+    check_chain(rpc_url, deployment)
+    node = Node(rpc_url)
+    for name, contract in deployment.contracts.items():
+        if _checked(node, name, contract.address, contract) != contract:
+            raise WrongChain(f"{name} at {contract.address} has other code than the deployment facts say.")
+
+
+def _check_fork(node: Node) -> None:
+    """Try an opcode of Cancun, MCOPY, which the contracts use, before anything is paid for (EIP-5656)."""
+    try:
+        node.request("eth_call", {"data": "0x5f5f5f5e5f5ff3"}, "latest")
+    except LedgerUnavailable:
+        raise InvalidInput(
+            f"The chain of {node.url} is older than the contracts: they need the rules of Cancun (2024) or later."
+        ) from None
 
 
 def _identity(node: Node) -> tuple[int, Hash]:
@@ -121,6 +163,17 @@ def write(deployment: Deployment, path: Path) -> None:
     aside.replace(path)
 
 
+def require_writable(path: Path) -> None:
+    """Make sure that deployment facts can be written to a file, before anything is paid for.
+
+    Raises:
+        InvalidInput: they cannot.
+    """
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise InvalidInput(f"{path} cannot be written. Name another file with --out.")
+
+
 def await_receipt(node: Node, transaction: Hash) -> None:
     """Wait for a transaction to be in a block.
 
@@ -144,10 +197,21 @@ class _Payer:
     def __init__(self, node: Node, secret: bytes, chain_id: int) -> None:
         self.node, self.account, self._chain_id = node, Account.from_key(secret), chain_id
 
+    def require(self, gas: int, wei: int) -> None:
+        """Refuse before anything is sent when the account could not pay for this gas, and send this much on."""
+        held = int(self.node.request("eth_getBalance", self.account.address, "latest"), 16)
+        needed = gas * (2 * self._base_fee() + TIP) + wei
+        if held < needed:
+            raise InvalidInput(
+                f"The account {self.account.address} has {Decimal(held) / WEI:f} ether on this chain; "
+                f"deploying may take up to {Decimal(needed) / WEI:.4f}."
+            )
+
+    def _base_fee(self) -> int:
+        return int(self.node.request("eth_getBlockByNumber", "latest", False)["baseFeePerGas"], 16)
+
     def send(self, to: Address, data: str, value: int = 0, gas: int = GAS) -> Hash:
-        if not int(self.node.request("eth_getBalance", self.account.address, "latest"), 16):
-            raise InvalidInput(f"The account {self.account.address} has no ether on this chain to deploy with.")
-        base = int(self.node.request("eth_getBlockByNumber", "latest", False)["baseFeePerGas"], 16)
+        base = self._base_fee()
         signed = self.account.sign_transaction(
             {
                 "chainId": self._chain_id,
@@ -156,8 +220,8 @@ class _Payer:
                 "data": data,
                 "value": value,
                 "gas": gas,
-                "maxPriorityFeePerGas": 10**9,
-                "maxFeePerGas": 2 * base + 10**9,
+                "maxPriorityFeePerGas": TIP,
+                "maxFeePerGas": 2 * base + TIP,
                 "type": 2,
             }
         )

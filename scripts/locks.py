@@ -20,6 +20,7 @@ BANNED = {
     "pymerkle": "is GPL",
     "umbral-pre": "is GPL",
 }
+NODE_LOCKS = ("package-lock.json", "scripts/ponder/package-lock.json")
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^ ;\\]+)")
 
 
@@ -52,16 +53,17 @@ def problems() -> list[str]:
             elif Version(version) not in requirement.specifier:
                 found.append(f"{name} holds {requirement.name} at {version}; {requirement.specifier} is needed.")
         found += [f"{name} contains {package}, which {why}." for package, why in banned.items() if package in pinned]
-    lock = json.loads((ROOT / "package-lock.json").read_text())
-    for path, entry in lock["packages"].items():
-        if not path.startswith("node_modules/") or entry.get("link"):
-            continue  # our own folders
-        if "resolved" in entry:
-            found.append(f"package-lock.json names a download address for {path}.")
-        # Native packages of other systems must be named, or npm refuses the lock; they are never installed here.
-        elsewhere = "linux" not in entry.get("os", ["linux"]) or "x64" not in entry.get("cpu", ["x64"])
-        if "integrity" not in entry and not elsewhere:
-            found.append(f"package-lock.json has no integrity for {path}.")
+    for name in NODE_LOCKS:
+        lock = json.loads((ROOT / name).read_text())
+        for path, entry in lock["packages"].items():
+            if not path.startswith("node_modules/") or entry.get("link"):
+                continue  # our own folders
+            if "resolved" in entry:
+                found.append(f"{name} names a download address for {path}.")
+            # Native packages of other systems must be named, or npm refuses the lock; they are never installed here.
+            elsewhere = "linux" not in entry.get("os", ["linux"]) or "x64" not in entry.get("cpu", ["x64"])
+            if "integrity" not in entry and not elsewhere:
+                found.append(f"{name} has no integrity for {path}.")
     return found
 
 

@@ -1,17 +1,18 @@
 """What is done on chain by hand: listing parties in the Directory, publishing forms and terms."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from client.http import Client
-from ledger.adapters.chain import Web3Sender
+from ledger.adapters.chain import Web3Sender, call_data
 from ledger.adapters.node import Node
-from ledger.deployment import Deployment
+from ledger.deployment import DEVELOPMENT_ACCOUNTS, DEVELOPMENT_CHAINS, Deployment
 from ledger.documents import ChannelTerms, Form, Profile, channel_terms, publication_form
 from ledger.errors import InvalidInput, Refused
-from ledger.model import Address, Hash
+from ledger.model import ZERO_ADDRESS, Address, Hash
 from ledger.ports import Call
 from ledger.state import ROLES
-from scripts.deploy import await_receipt, check_chain
+from scripts.deploy import await_receipt, check_deployment
 
 Transfer = tuple[Address, int]
 """To whom, and how much wei."""
@@ -22,9 +23,9 @@ def transact(rpc_url: str, deployment: Deployment, secret: bytes, *steps: Call |
 
     Raises:
         Refused: a contract refuses a call; neither it nor what follows was sent.
-        WrongChain: the node is on another chain; nothing was sent.
+        WrongChain: the node is on another chain, or has other code there; nothing was sent.
     """
-    check_chain(rpc_url, deployment)
+    check_deployment(rpc_url, deployment)
     node = Node(rpc_url)
     sender = Web3Sender(node, deployment, secret)
     sent = []
@@ -33,11 +34,11 @@ def transact(rpc_url: str, deployment: Deployment, secret: bytes, *steps: Call |
             if isinstance(step, Call):
                 if problem := sender.simulate(step):
                     raise Refused(f"{step.contract}.{step.function} is refused: {problem}.")
-                transaction, raw = sender.prepare(step)
+                prepared = sender.prepare(step)
             else:
-                transaction, raw = sender.prepare_transfer(*step)
-            sender.send(raw)
-            sent.append(transaction)
+                prepared = sender.prepare_transfer(*step)
+            sender.send(prepared.raw)
+            sent.append(prepared.hash)
     finally:
         for transaction in sent:
             await_receipt(node, transaction)
@@ -61,6 +62,34 @@ def registration(party: Address, roles: Sequence[str], profile: Profile) -> Call
     return Call("Directory", "register", arguments)
 
 
+def suspension(party: Address, suspended: bool) -> Call:
+    """The call by which the Directory's owner suspends a party, or lifts that."""
+    return Call("Directory", "setSuspended", (party, suspended))
+
+
+def handover(deployment: Deployment, owner: Address) -> Call:
+    """The call by which the Directory's owner names the next one, which must then take it over (Ownable2Step).
+
+    Raises:
+        InvalidInput: nobody could take it over, or everybody.
+    """
+    if owner == ZERO_ADDRESS or owner in deployment.addresses.values():
+        raise InvalidInput(f"{owner} can never take the Directory over. Name an account, or better a multisig.")
+    if deployment.chain_id not in DEVELOPMENT_CHAINS and owner in DEVELOPMENT_ACCOUNTS:
+        raise InvalidInput("The next owner's key is one that every development node prints. Name another account.")
+    return Call("Directory", "transferOwnership", (owner,))
+
+
+TAKEOVER = Call("Directory", "acceptOwnership", ())
+"""The call by which the next owner takes the Directory over."""
+
+
+def unsent(deployment: Deployment, call: Call) -> dict[str, Any]:
+    """A call as a multisig takes it: on which chain, to whom, with which data. Needs no node."""
+    to = deployment.contracts[call.contract].address
+    return {"chainId": deployment.chain_id, "to": to, "value": "0", "data": call_data(call)}
+
+
 def publish(
     rpc_url: str, deployment: Deployment, secret: bytes, issuer: Address, channels: Sequence[str], client: Client
 ) -> Form:
@@ -78,6 +107,34 @@ def publish(
     for document in missing:
         client.post("/v1/documents", document.to_json())
     return form
+
+
+def replace_form(
+    rpc_url: str, deployment: Deployment, secret: bytes, old: Hash, new: Form, material: bool, client: Client
+) -> None:
+    """Publish a form in place of another of the same issuer. Going on after a failure in the middle is asking again.
+
+    Args:
+        secret: the issuer's key; its account pays.
+        material: whether the change matters, so that what was agreed to under the old form ends.
+
+    Raises:
+        InvalidInput: the forms do not follow each other, or are not the issuer's.
+        Refused: the service does not know the old form or terms that the new one names, or the old one has ended.
+    """
+    issuer, before = new.issuer, Form.from_json(client.get(f"/v1/documents/{old}"))
+    if before.hash != old or before.issuer != issuer:
+        raise InvalidInput("The form that would be replaced is another issuer's.")
+    if new.version <= before.version:
+        raise InvalidInput(f"The new form must have a higher version than {before.version}, that of the old one.")
+    for code, terms in new.channels.items():
+        if not _published(client, terms.terms):
+            raise InvalidInput(f"The service knows no terms {terms.terms}, which the new form names for {code}.")
+    call = Call("PolicyRegistry", "supersede", (bytes.fromhex(old[2:]), bytes.fromhex(new.hash[2:]), material))
+    # It may have been replaced by this very form, and the service not told: it refuses a form that nobody published.
+    if Web3Sender(Node(rpc_url), deployment, secret).simulate(call) != "AlreadySuperseded":
+        transact(rpc_url, deployment, secret, call)
+    client.post("/v1/documents", new.to_json())
 
 
 def _published(client: Client, document: Hash) -> bool:

@@ -92,6 +92,19 @@ def properties(folder: Path = SOURCES) -> list[Property]:
     return found
 
 
+def chosen(claims: Sequence[Property], names: Sequence[str]) -> list[Property]:
+    """The properties whose names contain one of some words; all of them where there is no word.
+
+    Raises:
+        CannotProve: a word is in no name, so that nothing would be shown of what was meant.
+    """
+    for name in names:
+        if not any(name in claim.name for claim in claims):
+            known = ", ".join(claim.name for claim in claims)
+            raise CannotProve(f"No property is called {name}. There are {known}.")
+    return [claim for claim in claims if not names or any(name in claim.name for name in names)]
+
+
 def _owner(starts: list[tuple[int, str]], position: int) -> str:
     return [name for start, name in starts if start < position][-1]
 
@@ -171,16 +184,23 @@ def lines(claim: Property, outcome: Outcome, twin: Outcome) -> Iterator[str]:
         yield f"    Its twin must be refuted: {claim.twin}"
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not 1 or more")
+    return number
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as a program; the result is the exit status."""
     parser = argparse.ArgumentParser(prog="python -m scripts.prove")
     parser.add_argument("--deep", action="store_true", help="lists of up to two elements; takes much longer")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at a time")
+    parser.add_argument("--jobs", type=_positive, default=os.cpu_count() or 1, help="how many at a time")
     parser.add_argument("names", nargs="*", help="only properties whose names contain one of these")
     options = parser.parse_args(arguments)
     started = time.monotonic()
     try:
-        claims = [p for p in properties() if not options.names or any(name in p.name for name in options.names)]
+        claims = chosen(properties(), options.names)
         build()
         print(f"{'property':<46}{'result':>14}{'time':>10}{'paths':>7}")
         good = 0

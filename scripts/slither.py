@@ -6,12 +6,13 @@ reason for something that is no longer found. Libraries of others and tests are 
 slither is AGPL. It runs as a program of its own, from `.venv-analysis`, and is no part of the product.
 """
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,24 @@ def _finding(result: dict[str, Any]) -> Finding:
     return Finding(result["impact"], result["check"], place, source["lines"][0])
 
 
+def written(path: Path = REASONS) -> dict[str, dict[str, str]]:
+    """The reasons, by detector and place.
+
+    Raises:
+        CannotAnalyse: the file is missing, or no such list.
+    """
+    try:
+        reasons = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CannotAnalyse(f"{path.name} cannot be read: {error}") from error
+    if not isinstance(reasons, dict) or not all(
+        isinstance(places, dict) and all(isinstance(text, str) for text in places.values())
+        for places in reasons.values()
+    ):
+        raise CannotAnalyse(f"{path.name} is no list of reasons by detector and place.")
+    return reasons
+
+
 def problems(found: Iterable[Finding], reasons: dict[str, dict[str, str]]) -> list[str]:
     """What must be mended, as sentences: findings without a reason, reasons without a finding."""
     known = {(detector, place): text for detector, places in reasons.items() for place, text in places.items()}
@@ -87,14 +106,16 @@ def problems(found: Iterable[Finding], reasons: dict[str, dict[str, str]]) -> li
     return new + stale + empty
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run as a program; the result is the exit status."""
+    description = "Run slither over the contracts; every finding must have a reason in contracts/slither.json."
+    argparse.ArgumentParser(prog="python -m scripts.slither", description=description).parse_args(arguments)
     try:
+        reasons = written()
         found = findings()
     except CannotAnalyse as error:
         print(error, file=sys.stderr)
         return 2
-    reasons = json.loads(REASONS.read_text(encoding="utf-8"))
     for finding in found:
         reason = reasons.get(finding.detector, {}).get(finding.place, "NO REASON IS WRITTEN")
         print(f"{finding.severity:<14}{finding.detector:<20}{finding.place}, line {finding.line}\n    {reason}")

@@ -20,8 +20,9 @@ from ledger.adapters.node import Node
 from ledger.deployment import Deployment
 from ledger.errors import Conflict, InvalidInput, Unavailable, Untrusted, VolensError
 from ledger.model import Address
-from scripts.deploy import check_chain, deploy, write
+from scripts.deploy import check_chain, check_deployment, deploy, write
 from scripts.devnet import Devnet, Kind, set_balance
+from scripts.workers import Workers
 from wallet.keys import PartyKeys, SigningKey
 from wallet.keystore import write_private
 
@@ -94,7 +95,7 @@ class Stack:
     Attributes:
         url, rpc_url: where the service and the node answer.
         deployment: the facts to pin.
-        services: the use cases, for tests and for saying what was found.
+        services: the use cases, for tests and for saying what was found; closed where workers have their own.
     """
 
     def __init__(
@@ -103,8 +104,12 @@ class Stack:
         self.settings, self.devnet, self.services = settings, devnet, services
         self.url, self.rpc_url, self.deployment = settings.url, settings.rpc_urls[0], services.deployment
         self._bound, self._held = bound, held
+        self._workers = Workers(settings, bound) if settings.workers > 1 else None
         self._server = uvicorn.Server(configure(services))
         self._thread: threading.Thread | None = None
+        if self._workers is not None:  # they have their own
+            services.store.close()
+            services.keys.close()
 
     @classmethod
     def start(
@@ -116,6 +121,7 @@ class Stack:
         host: str = "127.0.0.1",
         port: int = 8380,
         node_port: int = 0,
+        workers: int = 1,
         block_time: float = BLOCK_TIME,
         progress: Progress = lambda _: None,
         read: Callable[[int, int], None] | None = None,
@@ -126,6 +132,7 @@ class Stack:
             state: keys, database, sealed files and anvil's chain are kept here.
             chain: which devnet to run; none is run when `rpc_url` names a node.
             port: of the service; 0 for any free one.
+            workers: how many processes answer requests; with one, it is this process.
             block_time: seconds between blocks of the devnet.
 
         Raises:
@@ -147,6 +154,7 @@ class Stack:
                 rpc_url=devnet.rpc_url if devnet else rpc_url,
                 host=host,
                 port=bound.getsockname()[1],
+                workers=workers,
             )
             _prepare(settings, devnet, progress)
             services = build(settings)
@@ -167,23 +175,35 @@ class Stack:
 
     def serve(self) -> None:
         """Serve until stopped by a signal, in this thread."""
-        self._server.run(sockets=[self._bound])
+        if self._workers is not None:
+            return self._workers.run()
+        return self._server.run(sockets=[self._bound])
 
     def serve_in_background(self) -> Self:
         """Serve from a thread of its own; returns when the service answers."""
         self._thread = threading.Thread(target=self.serve, name="service", daemon=True)
         self._thread.start()
         deadline = time.monotonic() + 20
-        while not self._server.started:
+        while not self._answers():
             if not self._thread.is_alive() or time.monotonic() > deadline:
                 raise VolensError("The service did not start.")
             time.sleep(0.01)
         return self
 
+    def _answers(self) -> bool:
+        if self._workers is None:
+            return self._server.started
+        with suppress(OSError):
+            socket.create_connection((self.settings.host, self.settings.port), timeout=1).close()
+            return True
+        return False
+
     def stop(self) -> None:
         """Stop the service, then the devnet, which saves its chain."""
         if self._thread is not None:
             self._server.should_exit = True
+            if self._workers is not None:
+                self._workers.stop()
             self._thread.join(timeout=self.settings.shutdown_deadline + 15)
         self._bound.close()
         if self.devnet is not None:
@@ -205,22 +225,27 @@ def operator_key(state: Path) -> Path:
 
 
 def _prepare(settings: Settings, devnet: Devnet | None, progress: Progress) -> Deployment:
-    """Make missing keys, give the devnet's payers something to pay with, deploy what is missing."""
+    """Make missing keys, give the devnet's payers something to pay with, deploy what is missing.
+
+    What is deployed elsewhere and told by deployment facts is used as it is, whoever owns it: nothing is sent.
+    """
     known = read_deployment(settings) if settings.deployment.exists() else None
     if known is not None:
-        check_chain(settings.rpc_urls[0], known)
-    operator = SigningKey.from_secret(make_key(operator_key(settings.state_dir)))
+        (check_deployment if devnet is None else check_chain)(settings.rpc_urls[0], known)
     relayer = SigningKey.from_secret(make_key(settings.relayer_key))
     if settings.master_key is None:
         make_key(settings.master_key_path)
     make_key(settings.log_key)
+    if devnet is None and not balance(settings.rpc_urls[0], relayer.address):
+        progress(f"The relayer {relayer.address} has no ether: send it some, or nothing can be recorded.")
+    if devnet is None and known is not None:
+        return known
+    secret = make_key(operator_key(settings.state_dir))
+    operator = SigningKey.from_secret(secret)
     if devnet is not None:
         for account in (operator.address, relayer.address):
             if balance(settings.rpc_urls[0], account) < STAKE // 2:
                 set_balance(settings.rpc_urls[0], account, STAKE)
-    elif not balance(settings.rpc_urls[0], relayer.address):
-        progress(f"The relayer {relayer.address} has no ether: send it some, or nothing can be recorded.")
-    secret = make_key(operator_key(settings.state_dir))
     deployment = deploy(settings.rpc_urls[0], secret, operator.address, progress, known)
     if devnet is not None and known is None:
         devnet.save()  # before the facts: they must never outlive the chain they are about

@@ -12,19 +12,37 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.vector_sources import decisions, invalid, keys, logs, sealing, summaries, vocabulary
+from scripts.vector_sources import (
+    decisions,
+    invalid,
+    keys,
+    keystores,
+    logs,
+    sealing,
+    shares,
+    slices,
+    standings,
+    summaries,
+    vocabulary,
+    wallets,
+)
 
 VECTORS = Path(__file__).resolve().parents[1] / "tests" / "vectors"
 
 # One line per generated file: its name, and the function that returns its JSON-ready content.
 SOURCES: dict[str, Callable[[], object]] = {
     "decisions": decisions.vectors,
+    "dicom": slices.vectors,
     "invalid": invalid.vectors,
     "keys": keys.vectors,
+    "keystore": keystores.vectors,
     "log": logs.vectors,
     "sealing": sealing.vectors,
+    "slip39": shares.vectors,
+    "standing": standings.vectors,
     "summary": summaries.vectors,
     "vocabulary": vocabulary.vectors,
+    "wallet": wallets.vectors,
 }
 
 

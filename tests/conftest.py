@@ -89,7 +89,7 @@ class CopiedStore(SqlStore):
     """A store in memory that begins as a copy of another."""
 
     def __init__(self, other: SqlStore) -> None:
-        self._engine, self._lock = open_engine("sqlite://"), threading.Lock()
+        self._engine, self._lock, self._elections = open_engine("sqlite://"), threading.Lock(), []
         theirs, ours = (engine.raw_connection() for engine in (other._engine, self._engine))
         theirs.driver_connection.backup(ours.driver_connection)
 
@@ -127,7 +127,7 @@ class Forge:
         self._copy(self._originals[kind])
 
     def _make(self) -> None:
-        self.store: Store = SqlStore("sqlite://")
+        self.store: Store = self.new_store()
         self.chain = MemoryChain(CHAIN_ID, World.contracts, START - 3 * DAY)
         self.vault, self.keys = MemoryVault(), SqlKeys("sqlite://")
         self.deployment = self.chain.deployment
@@ -141,7 +141,7 @@ class Forge:
             self.settle()
 
     def _copy(self, original: "Forge") -> None:
-        self.store, self.vault, self.chain = CopiedStore(original.store), MemoryVault(), copy(original.chain)
+        self.store, self.vault, self.chain = self.copied_store(original.store), MemoryVault(), copy(original.chain)
         self.vault.contents |= original.vault.contents
         self.keys = CopiedKeys(original.keys)
         for name in ("_blocks", "_pending", "_emitted", "_prepared"):
@@ -150,6 +150,12 @@ class Forge:
         self.deployment = replace(original.deployment, contracts=dict(original.deployment.contracts))
         self.deposits = list(original.deposits)
         self.restart()
+
+    def new_store(self) -> Store:
+        return SqlStore("sqlite://")
+
+    def copied_store(self, other: Any) -> Store:
+        return CopiedStore(other)
 
     @property
     def domain(self) -> Domain:
@@ -266,7 +272,7 @@ class Forge:
     def accept(self, message: Any, by: SigningKey | None = None, signer: SigningKey | None = None) -> Any:
         """Hand a message in, signed by the patient or somebody else."""
         key = by or self.world.patient
-        return self.services.relays.accept(message, (signer or key).address, self.signature(message, key))
+        return self.services.intake.accept(message, (signer or key).address, self.signature(message, key))
 
     def consent(self, *grants: Grant, by: SigningKey | None = None) -> Any:
         return self.accept(self.consent_to(*grants, by=by), by=by)

@@ -1,11 +1,13 @@
 // The decision, made again: what the chain must show for it, and the ten steps (DESIGN, section 5).
 
 import { mappingSlot, nextSlot } from "./proofs.mjs";
-import { ZERO_ADDRESS, check, refuse } from "./values.mjs";
+import { ZERO_ADDRESS, check, hex, join, keccak, refuse, unhex } from "./values.mjs";
 import { COVERAGE, broaderChannel, coversChannel, coversPurpose } from "./vocabulary.mjs";
 
 const MAX_SUCCESSORS = 32;
 const MAX_AHEAD = 15;
+const MAX_PROOF = 128;
+const LONGEST_CONSENT = 30 * 86_400;
 const CONTROLLER = 1n;
 const RECIPIENT = 2n;
 const ZERO_SLOT = `0x${"0".repeat(64)}`;
@@ -55,6 +57,11 @@ export class Facts {
     return this.#read("ConsentRegistry", key, `delegations[${subject}][${delegate}]`, [8, 64, 64])[2];
   }
 
+  /** When the root of a cohort was anchored; 0 for never. */
+  anchoredAt(root) {
+    return this.#read("ConsentRegistry", mappingSlot(root, 3), `anchoredAt[${root}]`, [64])[0];
+  }
+
   party(party) {
     const [roles, suspended] = this.#read("Directory", mappingSlot(party, 3), `parties[${party}]`, [8, 8, 64, 64]);
     return { roles, suspended: suspended !== 0n };
@@ -83,7 +90,7 @@ export class Facts {
 }
 
 /** Read every slot that a decision of this kind may look at, so that a bundle which hides one is refused. */
-export function lookAtEverything({ question, record, grant, form }, facts) {
+export function lookAtEverything({ question, record, grant, form, consents }, facts) {
   facts.heads();
   facts.party(question.recipient);
   facts.party(record.controller);
@@ -93,6 +100,7 @@ export function lookAtEverything({ question, record, grant, form }, facts) {
     facts.entry(subject, grant.hash);
     facts.subject(subject);
   }
+  for (const { cohort } of consents) if (cohort) facts.anchoredAt(cohort.root);
   if (form?.hash !== grant.form) return;
   facts.lineage(form.issuer, form.hash);
   for (const { issuer, terms } of form.channels.values()) facts.lineage(issuer, terms);
@@ -144,7 +152,7 @@ function examine(evidence, facts, moment) {
   return missing ? "further_consent_needed" : null;
 }
 
-function standing(subject, { grant, denials }, facts, moment) {
+function standing(subject, { grant, denials, consents }, facts, moment) {
   const entry = facts.entry(subject, grant.hash);
   const state = facts.subject(subject);
   const denied = denials.filter((row) => row.subject === subject);
@@ -152,12 +160,36 @@ function standing(subject, { grant, denials }, facts, moment) {
     denied.filter((row) => row.kind === kind).reduce((most, row) => (row.at > most ? row.at : most), otherwise);
   if (entry.revokedAt || denied.some((row) => row.kind === "revoked" && row.grant === grant.hash)) return "revoked";
   if (state.closed || denied.some((row) => row.kind === "closed")) return "closed";
-  if (!entry.grantedAt) return "no_consent";
+  const recorded = entry.grantedAt ? { at: entry.grantedAt, given: entry.grantedAt } : inCohort(subject, grant, consents, facts);
+  if (!recorded.at) return "no_consent";
   const deniedBefore = latest("revoked_before", 0n);
   const wall = BigInt(moment.wall);
-  if (entry.grantedAt <= state.revokedBefore || entry.grantedAt <= (deniedBefore < wall ? deniedBefore : wall)) return "revoked";
+  if (recorded.given <= state.revokedBefore || recorded.given <= (deniedBefore < wall ? deniedBefore : wall)) return "revoked";
   if (state.suspended || latest("suspended", -1n) >= state.suspensionAt) return "suspended";
-  return entry.grantedAt <= BigInt(moment.confirmedAt) ? null : "awaiting_confirmations";
+  return recorded.at <= BigInt(moment.confirmedAt) ? null : "awaiting_confirmations";
+}
+
+/** When the consent given last was anchored and given, of those that hold the grant in a cohort (docs/adr/0012). */
+function inCohort(subject, grant, consents, facts) {
+  let last = { at: 0n, given: 0n };
+  for (const { subject: hers, deadline, cohort } of consents) {
+    if (hers !== subject || cohort === null) continue;
+    const at = facts.anchoredAt(cohort.root);
+    const given = BigInt(Math.max(0, deadline - LONGEST_CONSENT));
+    const inTime = at !== 0n && given <= at && at <= BigInt(deadline);
+    if (inTime && given > last.given && liesUnder(cohort, subject, grant.hash)) last = { at, given };
+  }
+  return last;
+}
+
+/** Whether a proof puts a subject's grant under a root: the tree of OpenZeppelin's StandardMerkleTree. */
+function liesUnder({ root, proof }, subject, grantHash) {
+  if (proof.length > MAX_PROOF) return false;
+  let node = keccak(keccak(join(new Uint8Array(12), unhex(subject), unhex(grantHash))));
+  for (const sibling of proof.map((one) => unhex(one))) {
+    node = keccak(Buffer.compare(node, sibling) < 0 ? join(node, sibling) : join(sibling, node));
+  }
+  return hex(node) === root;
 }
 
 /** Until when the controller lets this recipient use the record for this purpose; 0 where it does not. */

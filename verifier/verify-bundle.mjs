@@ -56,7 +56,8 @@ export async function verifyBundle(bytes, trustedBlock, deployment, { confirmati
   // 6
   const question = readQuestion(bundle.question);
   const grant = openings.grant === null ? null : named("Grant", messages.grant(openings.grant));
-  const signers = readConsents(signatures.consents, grant, facts, domain);
+  const consents = readConsents(signatures.consents, grant, facts, domain);
+  const signers = new Map(consents.map(({ subject, signer }) => [subject, signer]));
   const approvals = readApprovals(openings.approvals, signatures.approvals, record.controller, domain);
   const form = openings.form === null ? null : readForm(openings.form);
   const denials = array(bundle.denials, "The denials").map(readDenial);
@@ -69,7 +70,7 @@ export async function verifyBundle(bytes, trustedBlock, deployment, { confirmati
     wall: integer(stated.at, "The time of the decision"),
     maxAge: integer(stated.maxAge, "The age of the block", MAX_AGE),
   };
-  const evidence = { question, record, items, grant, form, approvals, denials };
+  const evidence = { question, record, items, grant, form, approvals, denials, consents };
   const found = { ...decide(evidence, facts, moment), at: moment.wall, maxAge: moment.maxAge };
   check(same(canonical(found), canonical(stated)), "The evidence does not support the decision.");
   lookAtEverything(evidence, facts);
@@ -128,9 +129,10 @@ function readQuestion(value) {
 }
 
 function readConsents(consents, grant, facts, domain) {
-  const signers = new Map();
-  for (const consent of array(consents, "The consents")) {
-    object(consent, ["subject", "grantHashes", "deadline", "signer", "signature"], "A consent");
+  return array(consents, "The consents").map((consent) => {
+    const members = ["subject", "grantHashes", "deadline", "signer", "signature"];
+    if (Object.hasOwn(consent ?? {}, "cohort")) members.push("cohort");
+    object(consent, members, "A consent");
     const subject = address(consent.subject, "A consent's subject");
     const signer = address(consent.signer, "A consent's signer");
     const hashes = array(consent.grantHashes, "A consent's grants").map((one) => hash(one, "A grant's hash"));
@@ -141,9 +143,16 @@ function readConsents(consents, grant, facts, domain) {
     const struct = messages.consentHash(subject, hashes, deadline);
     const signed = messages.isSignedBy(signer, struct, messages.signature(consent.signature), domain);
     check(signed, "A consent is signed by another key.");
-    signers.set(subject, signer);
-  }
-  return signers;
+    return { subject, signer, deadline, cohort: readCohort(consent, signer === subject) };
+  });
+}
+
+function readCohort({ cohort }, byHerself) {
+  if (cohort === undefined) return null;
+  object(cohort, ["root", "proof"], "A consent's cohort");
+  check(byHerself, "A consent in a cohort is not signed by its subject.");
+  const proof = array(cohort.proof, "A cohort's proof").map((one) => hash(one, "A cohort's proof"));
+  return { root: hash(cohort.root, "A cohort's root"), proof };
 }
 
 function readApprovals(values, signatures, controller, domain) {

@@ -20,6 +20,7 @@ from client.log import SeenLog
 from ledger.deployment import Deployment
 from ledger.errors import Conflict, InvalidFile, InvalidInput, InvalidProof
 from ledger.model import Address, Grant, Hash
+from ledger.signed_message import SignedMessage
 from ledger.typed_data import struct_hash
 from wallet.keys import PatientKeys, SubjectKeys, entropy_to_words, words_to_entropy
 from wallet.keystore import lock, unlock, write_private
@@ -27,6 +28,23 @@ from wallet.keystore import lock, unlock, write_private
 KEYSTORE = "keystore.json"
 BOOK = "book.sealed"
 _CONTEXT = b"volens/wallet-book/v1"
+
+
+@dataclass(frozen=True)
+class Handed:
+    """A signed message that was handed to the service, and the service's signed receipt of it."""
+
+    sent: SignedMessage
+    receipt: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept."""
+        return {"sent": self.sent.to_json(), "receipt": self.receipt}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Handed":
+        """As it was kept."""
+        return cls(SignedMessage.from_json(value["sent"]), value["receipt"])
 
 
 @dataclass
@@ -64,6 +82,8 @@ class Book:
         service, deployment: where it belongs; pinned on first use.
         used: pseudonyms below this number may have been seen by a service.
         log: the service's access log as it was last seen.
+        receipt_key: the Ed25519 key that signs the service's receipts; pinned on first use, the log's key.
+        handed: what was handed to the service, with its receipts.
         to_restore: made again from its words; which pseudonyms were used is not known until `Patient.restore`.
     """
 
@@ -75,6 +95,9 @@ class Book:
         self.used = 0
         self.to_restore = False
         self.log: SeenLog | None = None
+        self.receipt_key: bytes | None = None
+        self.handed: list[Handed] = []
+        self._rest: dict[str, Any] = {}  # what another wallet of these words keeps, such as the page; never lost here
         self._read()
 
     @classmethod
@@ -107,6 +130,11 @@ class Book:
         Raises:
             InvalidInput: there is none. InvalidFile: it is damaged. Refused: wrong passphrase.
         """
+        return cls(folder, PatientKeys.from_words(entropy_to_words(cls.entropy(folder, passphrase))))
+
+    @staticmethod
+    def entropy(folder: Path, passphrase: str) -> bytes:
+        """The entropy of a wallet's words, for shares; raises what `open` raises."""
         try:
             keystore = json.loads((folder / KEYSTORE).read_text())
         except FileNotFoundError:
@@ -116,7 +144,7 @@ class Book:
         kind, entropy = unlock(keystore, passphrase)
         if kind != "words":
             raise InvalidFile(f"{folder / KEYSTORE} holds a party's key, not a patient's words.")
-        return cls(folder, PatientKeys.from_words(entropy_to_words(entropy)))
+        return entropy
 
     def keys(self, case: Case) -> SubjectKeys:
         """The keys of the pseudonym of a case."""
@@ -173,18 +201,27 @@ class Book:
             self.used = value["used"]
             self.to_restore = value["toRestore"]
             self.log = SeenLog.from_json(value["log"]) if value.get("log") else None
+            self.receipt_key = bytes.fromhex(value["receiptKey"]) if value.get("receiptKey") else None
+            self.handed = [Handed.from_json(entry) for entry in value.get("handed", ())]
+            self._rest = value
         except (InvalidTag, InvalidProof, ValueError, KeyError, TypeError):
             raise InvalidFile(f"{self._folder / BOOK} was changed, or belongs to other words.") from None
 
-    def _write(self) -> None:
-        value = {
+    def to_json(self) -> dict[str, Any]:
+        """Everything the wallet holds but the words: as it is kept, and as it is exported."""
+        return self._rest | {
             "service": self.service,
             "deployment": self.deployment.to_json() if self.deployment else None,
             "cases": [case.to_json() for case in self.cases],
             "used": self.used,
             "toRestore": self.to_restore,
             "log": self.log.to_json() if self.log else None,
+            "receiptKey": self.receipt_key.hex() if self.receipt_key else None,
+            "handed": [entry.to_json() for entry in self.handed],
         }
+
+    def _write(self) -> None:
+        value = self.to_json()
         nonce = secrets.token_bytes(12)
         sealed = nonce + AESGCM(self._keys.vault_key().reveal()).encrypt(nonce, json.dumps(value).encode(), _CONTEXT)
         write_private(self._folder / BOOK, sealed, overwrite=True)

@@ -1,8 +1,9 @@
 """What the patient does: answer an invitation, open what is hers, agree, take back, see who looked."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +11,51 @@ from client.http import Client, part
 from client.log import verify_entries, watch
 from client.recipient import fetch
 from ledger import sealing, siwe
-from ledger.documents import Form
-from ledger.errors import InvalidInput, InvalidMessage, NotAuthorised, WrongChain
+from ledger.documents import Form, Terms
+from ledger.errors import Conflict, InvalidInput, InvalidMessage, InvalidProof, NotAuthorised, WrongChain
 from ledger.evidence import authenticate
 from ledger.invitations import answer
-from ledger.model import Address, Consent, Grant, Hash, Item, Message, Record, Revocation, RevokeAll, address, hash32
+from ledger.model import (
+    CLOCKS_APART,
+    LONGEST_CONSENT,
+    ZERO_ADDRESS,
+    Address,
+    Closure,
+    Consent,
+    Delegation,
+    Grant,
+    Hash,
+    Item,
+    Message,
+    Record,
+    Suspension,
+    address,
+    hash32,
+    integer,
+)
+from ledger.receipts import require_receipt_of, verify_receipt
 from ledger.sealing import Secret
-from ledger.summary import matches
+from ledger.signed_message import PATHS, SignedMessage
+from ledger.summary import matches, summary
 from ledger.typed_data import parse_signature, struct_hash
-from wallet.book import Book, Case
+from wallet.book import Book, Case, Handed
+from wallet.choices import Choice, narrow
+from wallet.stops import everything, revocations, sign
 
 GAP = 5
 """How many unused pseudonyms in a row end the search for cases."""
-AT_ONCE = 100
-"""How many grants are revoked by one message."""
 CONSENT_LIFE = 15 * 60
 """Seconds a signed consent may wait to be recorded."""
 
 
 @dataclass(frozen=True)
 class OpenedOffer:
-    """A checked offer: what it says was verified, and the items can be opened."""
+    """A checked offer: what it says was verified, and the items can be opened.
+
+    Attributes:
+        names: the Directory's names of the recipients.
+        together: somebody else has to sign the same words, so they cannot be changed.
+    """
 
     case: Case
     record: Hash
@@ -40,18 +65,47 @@ class OpenedOffer:
     grants: tuple[Grant, ...]
     language: str
     forms: tuple[Form, ...]
+    names: dict[Address, str]
+    together: bool
+    deadline_from: int = 0
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """What each grant says, as it will be signed."""
         return tuple(grant.summary for grant in self.grants)
 
+    def read(self, language: str) -> tuple[str, ...]:
+        """What each grant says, in a language: as it will be signed once `narrowed` to it."""
+        return self.sentences if self.together else tuple(summary(g, self.names, language) for g in self.grants)
+
+    def narrowed(self, chosen: Sequence[int], choice: Choice, language: str) -> "OpenedOffer":
+        """The offer with the chosen grants made narrower and their sentences in a language.
+
+        Raises:
+            InvalidInput: it would not be narrower, nothing would be left, or somebody else must sign the same words.
+        """
+        if self.together:
+            if choice != Choice():
+                raise InvalidInput(
+                    "Somebody else has to agree to the same words, so they can only be taken as they are."
+                )
+            return self
+        parts = [entry["item"]["name"] for entry in self.items]
+        made = narrow([self.grants[position] for position in chosen], choice, parts, self.names, language)
+        changed = dict(zip(chosen, made, strict=True))
+        return replace(self, grants=tuple(changed.get(at, grant) for at, grant in enumerate(self.grants)))
+
 
 class Patient:
-    """A patient at one service, with an unlocked wallet."""
+    """A patient at one service, with an unlocked wallet.
+
+    Attributes:
+        doubts: what the service took without a receipt that holds: it can deny later that it did.
+    """
 
     def __init__(self, book: Book, client: Client) -> None:
         self.book, self._client = book, client
+        self.doubts: list[str] = []
         if book.deployment is None:
             with book.change():
                 book.service, book.deployment = client.url, client.deployment
@@ -138,7 +192,8 @@ class Patient:
         )
         if len(authentic.items) != len(record.items):
             raise InvalidInput("The offer does not show every part of the record.")
-        grants = tuple(self._checked(grant, authentic.hash, authentic.items) for grant in offered["grants"])
+        names: dict[Address, str] = {}
+        grants = tuple(self._checked(grant, authentic.hash, authentic.items, names) for grant in offered["grants"])
         forms = tuple(self._form(name) for name in sorted({grant.form for grant in grants}))
         if case.record not in (None, authentic.hash):
             raise InvalidInput(
@@ -155,19 +210,24 @@ class Patient:
             grants,
             offered["language"],
             forms,
+            names,
+            bool(record.stewards),
+            integer(offered.get("deadlineFrom", 0), "deadlineFrom"),
         )
 
-    def _checked(self, value: Any, record: Hash, items: Any) -> Grant:
+    def _checked(self, value: Any, record: Hash, items: Any, names: dict[Address, str]) -> Grant:
         grant = Grant.from_json(value)
         if grant.record != record:
             raise InvalidInput("The offer mixes records.")
         if unknown := [name for name in grant.items if name != "*" and name not in items]:
             raise InvalidInput(f"The offer names “{unknown[0]}”, which is not part of the record.")
-        # The name comes from the Directory, not from the offer.
-        name = self._client.party_name(grant.recipient)
-        if name is None:
-            raise InvalidMessage("recipient", "is not listed in the Directory")
-        if matches(grant, {grant.recipient: name}) is None:
+        if grant.recipient not in (ZERO_ADDRESS, *names):
+            # The name comes from the Directory, not from the offer.
+            name = self._client.party_name(grant.recipient)
+            if name is None:
+                raise InvalidMessage("recipient", "is not listed in the Directory")
+            names[grant.recipient] = name
+        if matches(grant, names) is None:
             raise InvalidInput("The sentence of this offer does not say what would be signed. Do not sign it.")
         return grant
 
@@ -176,6 +236,36 @@ class Patient:
         if form.hash != name:
             raise InvalidInput("The service shows another form than the one that would be signed.")
         return form
+
+    def terms(self, offer: OpenedOffer) -> list[Terms]:
+        """What sharing at each place that is asked for means, as the forms name it."""
+        asked = {(grant.form, channel) for grant in offer.grants for channel in grant.channels}
+        named = dict.fromkeys(
+            terms.terms
+            for form in offer.forms
+            for channel, terms in form.channels.items()
+            if (form.hash, channel) in asked
+        )
+        found = [Terms.from_json(self._client.get(f"/v1/documents/{name}")) for name in named]
+        if [terms.hash for terms in found] != list(named):
+            raise InvalidInput("The service shows other terms than those that the form names.")
+        return found
+
+    def messages(self, token: str, offer: OpenedOffer) -> list[dict[str, Any]]:
+        """What was said about an offer: her questions, the answers, perhaps that it was declined."""
+        self._client.sign_in(self.book.keys(offer.case))
+        return list(self._client.get(f"/v1/offers/{part(token)}/messages"))
+
+    def say(self, token: str, offer: OpenedOffer, kind: str, words: str) -> list[dict[str, Any]]:
+        """Ask the institution about an offer (`question`), or `decline` it; gives everything that was said.
+
+        Raises:
+            InvalidMessage: the words cannot be kept. Conflict: too much was said already.
+        """
+        self._client.sign_in(self.book.keys(offer.case))
+        # What is said travels as one line, as from the page.
+        body = {"kind": kind, "text": " ".join(unicodedata.normalize("NFC", words).split())}
+        return list(self._client.post(f"/v1/offers/{part(token)}/messages", body))
 
     def open_items(self, offer: OpenedOffer, folder: Path) -> list[Path]:
         """Open the sealed items with her own key, so that she sees exactly what would be shared."""
@@ -201,44 +291,105 @@ class Patient:
 
     def agree(self, offer: OpenedOffer, chosen: Sequence[int]) -> str:
         """Sign one consent with the chosen grants and send it; returns the relay's id."""
+        now = int(time.time())
+        # Later only where everything was taken back within the last 30 days, and never later than would be recorded.
+        deadline = max(now + CONSENT_LIFE, min(offer.deadline_from, now + LONGEST_CONSENT + CLOCKS_APART))
+        return self._send(self._consent(offer, chosen, deadline), offer.case)
+
+    def sign(self, offer: OpenedOffer, chosen: Sequence[int]) -> SignedMessage:
+        """Sign one consent with the chosen grants and do not send it: the institution has it recorded with others'.
+
+        It may be recorded within 30 days, the longest that a consent may wait. Whatever she takes back, pauses or ends
+        before then counts against it.
+        """
+        return sign(self.book, offer.case, self._consent(offer, chosen, int(time.time()) + LONGEST_CONSENT))
+
+    def _consent(self, offer: OpenedOffer, chosen: Sequence[int], deadline: int) -> Consent:
         grants = tuple(offer.grants[position] for position in chosen)
-        consent = Consent(offer.case.subject, grants, int(time.time()) + CONSENT_LIFE)
-        # Kept before it is sent: what was signed can always be revoked.
+        # Kept before it leaves: what was signed can always be revoked.
         with self.book.change():
             offer.case.grants.extend(grant for grant in grants if grant not in offer.case.grants)
-        return self._send("/v1/consents", consent, offer.case)
+        return Consent(offer.case.subject, grants, deadline)
 
     def revoke(self, names: Sequence[Hash]) -> list[str]:
         """Take grants back; returns the relays' ids, one per case."""
-        by_case: dict[int, tuple[Case, list[Grant]]] = {}
-        for name in dict.fromkeys(names):
-            case, grant = self.book.grant(name)
-            by_case.setdefault(case.index, (case, []))[1].append(grant)
-        return [relay for case, grants in by_case.values() for relay in self._revoke(case, grants)]
+        return [self._send(message, case) for case, message in revocations(self.book, names)]
 
     def revoke_all(self, case: Case) -> str:
         """Take back everything in one case, also what was signed but is not yet recorded; returns the relay's id."""
-        relay = self._send("/v1/revocations/all", RevokeAll(case.subject, int(time.time())), case)
-        self._revoke(case, case.grants)
+        relay, *_ = [self._send(message, case) for message in everything(case, int(time.time()))]
         return relay
 
-    def _revoke(self, case: Case, grants: Sequence[Grant]) -> list[str]:
-        own = list(dict.fromkeys(grants))
-        lists = [tuple(own[start : start + AT_ONCE]) for start in range(0, len(own), AT_ONCE)]
-        return [self._send("/v1/revocations", Revocation(case.subject, chunk), case) for chunk in lists]
+    def suspend(self, case: Case, suspended: bool) -> str:
+        """Pause everything in a case, or go on with it; returns the relay's id."""
+        return self._say(lambda at: Suspension(case.subject, suspended, at), case, narrows=suspended)
 
-    def _send(self, path: str, message: Message, case: Case) -> str:
-        keys = self.book.keys(case)
-        signature = keys.sign_typed(self._client.deployment.domain, message)
-        body = {"message": message.to_json(), "signer": case.subject, "signature": signature}
-        return str(self._client.post(path, body)["id"])
+    def close(self, case: Case) -> str:
+        """End a case for ever: no consent can be given in it again; returns the relay's id."""
+        return self._send(Closure(case.subject), case)
+
+    def delegate(self, case: Case, delegate: Address, rights: int, valid_until: int) -> str:
+        """Let somebody act in a case until a time (Unix seconds); `rights` of 0 ends it. Returns the relay's id."""
+        return self._say(
+            lambda at: Delegation(case.subject, delegate, rights, valid_until, at), case, narrows=rights == 0
+        )
+
+    def _say(self, word: Callable[[int], Message], case: Case, narrows: bool) -> str:
+        """Say something that counts from now on.
+
+        Of two words of one second the one that takes away counts, so one that gives and comes in the same second is
+        refused, and said once more in the next.
+        """
+        try:
+            return self._send(word(int(time.time())), case)
+        except Conflict:
+            if narrows:
+                raise
+        time.sleep(1)
+        return self._send(word(int(time.time())), case)
+
+    def _send(self, message: Message, case: Case) -> str:
+        signed = sign(self.book, case, message)
+        answer = self._client.post(PATHS[message.TYPE], signed.body())
+        self._keep_receipt(signed, answer.get("receipt"))
+        return str(answer["id"])
+
+    def _keep_receipt(self, signed: SignedMessage, receipt: Any) -> None:
+        """Check and keep a receipt. One that does not hold stops nothing: what was sent was sent."""
+        try:
+            key = self._receipt_key()
+            found = verify_receipt(receipt, key, signed.domain)
+            require_receipt_of(found, signed.message, signed.signer, signed.domain)
+        except InvalidProof as error:
+            self.doubts.append(str(error))
+            return
+        if all(entry.receipt != receipt for entry in self.book.handed):
+            with self.book.change():
+                self.book.receipt_key = key
+                self.book.handed.append(Handed(signed, receipt))
+
+    def _receipt_key(self) -> bytes:
+        """The operator's key: as it was pinned, or else the service's word, once."""
+        pinned = self.book.receipt_key or (self.book.log.public_key if self.book.log else None)
+        return pinned or self._client.receipt_key
 
     def standings(self, case: Case) -> list[dict[str, Any]]:
-        """Every grant of a case and whether it stands, as the service sees it now."""
+        """Every grant of a case and whether it stands, as the service sees it now.
+
+        What was agreed to elsewhere, by a delegate or with the same words on a page, is remembered, so that it can be
+        taken back here.
+        """
         if case.record is None:
             return []
         self._client.sign_in(self.book.keys(case))
-        return list(self._client.get(f"/v1/records/{case.record}/grants"))
+        found = list(self._client.get(f"/v1/records/{case.record}/grants"))
+        hers = [view for view in found if view["subject"] == case.subject and view["standing"] != "no_consent"]
+        named = {view["id"]: Grant.from_json(view["grant"]) for view in hers}
+        others = [grant for name, grant in named.items() if grant.record == case.record and struct_hash(grant) == name]
+        if unknown := [grant for grant in others if grant not in case.grants]:
+            with self.book.change():
+                case.grants.extend(unknown)
+        return found
 
     def accesses(self, case: Case) -> list[dict[str, Any]]:
         """Who asked about a case and who received its keys.

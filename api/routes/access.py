@@ -3,19 +3,25 @@
 import hashlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.routing import APIRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api import errors
 from api.deps import signed_in
 from api.services import Services
-from ledger.errors import InvalidInput, InvalidMessage, NotAuthorised
+from ledger import vocabulary
+from ledger.decisions import Reason
+from ledger.errors import InvalidInput, InvalidMessage, NotAuthorised, VolensError
 from ledger.evidence import Question
 from ledger.model import ZERO_ADDRESS, ZERO_HASH, Address, Hash, hash32
 from ledger.ports import Transaction
+from ledger.references import read_reference
 from ledger.services.questions import Answer, Asked, require_writable
 from ledger.tokens import make_token, read_token
 
@@ -38,29 +44,10 @@ EXAMPLE = {
     "resource": {"type": "record", "id": "0x1829ccd19cddae751fbe7bcb91f79b9f5b731b4d2e4560f1a2f1daa4dc8c48d8"},
 }
 REASON_USER = {
-    "permitted": "The patient currently allows this.",
-    "no_consent": "There is no consent for this.",
-    "revoked": "The patient has taken this consent back. Do not start any new use.",
-    "expired": "This consent has ended.",
-    "not_yet_valid": "This consent has not begun yet.",
-    "suspended": "The patient has paused this consent.",
-    "closed": "The patient has ended all consent for this record.",
-    "recipient_not_covered": "The consent names somebody else.",
-    "recipient_suspended": "This recipient is suspended in the Directory.",
-    "purpose_not_covered": "The consent is for another purpose.",
-    "needs_review": "A person has to look at this purpose; it cannot be decided by rule.",
-    "channel_not_covered": "The consent does not cover this channel.",
-    "item_not_covered": "The consent does not cover every part asked for.",
-    "content_changed": "This is not the file the patient agreed to.",
-    "form_superseded": "The form or the channel's terms changed; the patient has to agree again.",
-    "further_consent_needed": "Somebody else has to agree as well.",
-    "awaiting_confirmations": "The consent was recorded moments ago; ask again shortly.",
-    "controller_not_listed": "The institution that vouches for this record is not listed.",
-    "record_retracted": "The institution has withdrawn this record.",
-    "unknown_record": "There is no such record.",
-    "stale_ledger": "The ledger is not up to date; ask again shortly.",
-    "ledger_unavailable": "The ledger cannot be reached; ask again shortly.",
+    str(code): {language: vocabulary.reason(str(code), language) for language in vocabulary.LANGUAGES}
+    for code in Reason
 }
+"""Each reason in plain words, by language (BCP 47)."""
 
 
 class Plain(APIRoute):
@@ -72,15 +59,16 @@ class Plain(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The endpoint. Whoever is not signed in hears that before hearing what is wrong with the question."""
 
-        async def handle(request: Request) -> Response:
-            try:
-                answer: Response = await self.endpoint(request)
-            except InvalidInput:
-                await to_thread.run_sync(_bearer(request).address)
-                raise
-            return answer
+        return partial(_answered, self.endpoint)
 
-        return handle
+
+async def _answered(endpoint: Callable[..., Any], request: Request) -> Response:
+    try:
+        answer: Response = await endpoint(request)
+    except InvalidInput:
+        await to_thread.run_sync(_bearer(request).address)
+        raise
+    return answer
 
 
 router = APIRouter(tags=["decisions"], route_class=Plain)
@@ -153,6 +141,23 @@ async def evaluations(request: Request) -> Response:
             if stop is answer.decision.permitted:
                 break
     return _json_response({"evaluations": told})
+
+
+def quick() -> dict[str, ASGIApp]:
+    """What is asked most, by path, to be answered without the framework; the routes are there for its description."""
+
+    def app(endpoint: Callable[[Request], Coroutine[Any, Any, Response]]) -> ASGIApp:
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            request = Request(scope, receive)
+            try:
+                found = await _answered(endpoint, request)
+            except VolensError as error:
+                found = errors.ours(request, error)
+            await found(scope, receive, send)
+
+        return answer
+
+    return {"/access/v1/evaluation": app(evaluation), "/access/v1/evaluations": app(evaluations)}
 
 
 @router.post("/access/v1/search/subject", **_takes(EXAMPLE | {"subject": {"type": "recipient"}}))
@@ -258,7 +263,27 @@ async def _received(request: Request) -> tuple[Services, Who, Any]:
     Raises:
         NotAuthorised: there is no token. InvalidInput: not JSON.
     """
-    return request.app.state.services, _bearer(request), await _json(request)
+    use: Services = request.app.state.services
+    who, body = _bearer(request), await _json(request)
+    named = [one["resource"] for one in _resources(body) if _is_reference(one["resource"].get("id"))]
+    if named:
+        found = await to_thread.run_sync(use.references.records, {one["id"] for one in named})
+        for one in named:
+            one["id"] = found[one["id"]]
+    return use, who, body
+
+
+def _resources(body: Any) -> list[dict[str, Any]]:
+    """The request and its questions, as far as they name a resource; what is wrong with them is found out later."""
+    if not isinstance(body, dict):
+        return []
+    many = body.get("evaluations")
+    every = [body, *(many[:MAX_BATCH] if isinstance(many, list) else ())]
+    return [one for one in every if isinstance(one, dict) and isinstance(one.get("resource"), dict)]
+
+
+def _is_reference(name: Any) -> bool:
+    return isinstance(name, str) and read_reference(name) is not None
 
 
 def _bearer(request: Request) -> Who:
@@ -292,7 +317,12 @@ async def _ask(wanted: list[Wanted], who: Who, use: Services, stop: bool | None 
     exact = snapshots.pop()
     if snapshots or exact is None or asked.fresh:
         raise InvalidMessage("context.consistency", "must name one snapshot for all questions, and nothing else")
-    return await to_thread.run_sync(lambda: use.questions.history(asked, exact))
+    heavy = use.limits.enter()  # the ledger of that time may have to be replayed
+    try:
+        return await to_thread.run_sync(lambda: use.questions.history(asked, exact))
+    finally:
+        if heavy:
+            use.limits.end()
 
 
 def _json_response(value: Any) -> Response:
@@ -444,7 +474,7 @@ def shape(answer: Answer, use: Services, wanted: Wanted) -> dict[str, Any]:
     use.metrics.decided(decision.reason)
     context: dict[str, Any] = {
         "reason": str(decision.reason),
-        "reason_user": {"en": REASON_USER[str(decision.reason)]},
+        "reason_user": REASON_USER[str(decision.reason)],
         "evaluation": answer.id,
         "block": moment.number,
         "token": make_token(use.deployment, moment.number, moment.hash),

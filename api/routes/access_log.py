@@ -6,10 +6,11 @@ from fastapi import APIRouter, Query, Response
 
 from api.deps import Use
 from ledger.errors import InvalidInput
+from ledger.model import MAX_INTEGER
 from ledger.services.access_log import PAGE
 
 router = APIRouter(prefix="/v1/log", tags=["access log"])
-Size = Annotated[int | None, Query(ge=0)]
+Size = Annotated[int | None, Query(ge=0, le=MAX_INTEGER)]
 
 
 @router.get("")
@@ -52,7 +53,7 @@ def proof(
 @router.get("/leaves")
 def leaves(
     use: Use,
-    first: Annotated[int, Query(ge=0)] = 0,
+    first: Annotated[int, Query(ge=0, le=MAX_INTEGER)] = 0,
     limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE,
 ) -> dict[str, list[str]]:
     """The hashes of entries from `first` on: enough to recompute every root."""

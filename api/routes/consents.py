@@ -1,15 +1,17 @@
 """Signed messages in: consents and withdrawals, relayed for free."""
 
+from typing import Any
+
 from anyio import to_thread
 from fastapi import APIRouter
 
 from api.deps import Use
-from api.schemas import RelayStatus, SignedFor
+from api.schemas import RelayAccepted, RelayStatus, SignedFor
 from api.services import Services
 from ledger.errors import NotFound
-from ledger.model import Closure, Consent, Delegation, Revocation, RevokeAll, Suspension
+from ledger.model import Closure, Consent, Delegation, Relayed, Revocation, RevokeAll, Suspension
 from ledger.ports import Relay
-from ledger.services.relay import Relayed, withdraws
+from ledger.services.messages import withdraws
 from ledger.tokens import token_of
 from ledger.typed_data import parse_signature
 
@@ -17,37 +19,37 @@ router = APIRouter(prefix="/v1", tags=["consents"])
 
 
 @router.post("/consents", status_code=202)
-def consent(body: SignedFor, use: Use) -> RelayStatus:
+def consent(body: SignedFor, use: Use) -> RelayAccepted:
     """Record a signed consent. Checked in full before it is accepted; the subject pays nothing."""
     return _accept(Consent.from_json(body.message), body, use)
 
 
 @router.post("/revocations", status_code=202)
-async def revocation(body: SignedFor, use: Use) -> RelayStatus:
+async def revocation(body: SignedFor, use: Use) -> RelayAccepted:
     """Revoke grants. Every question asked after this answer is denied, before the chain knows."""
     return await _withdraw(Revocation.from_json(body.message), body, use)
 
 
 @router.post("/revocations/all", status_code=202)
-async def revoke_all(body: SignedFor, use: Use) -> RelayStatus:
+async def revoke_all(body: SignedFor, use: Use) -> RelayAccepted:
     """Revoke everything granted until a time."""
     return await _withdraw(RevokeAll.from_json(body.message), body, use)
 
 
 @router.post("/suspensions", status_code=202)
-async def suspension(body: SignedFor, use: Use) -> RelayStatus:
+async def suspension(body: SignedFor, use: Use) -> RelayAccepted:
     """Pause everything, or resume."""
     return await _withdraw(Suspension.from_json(body.message), body, use)
 
 
 @router.post("/closures", status_code=202)
-async def closure(body: SignedFor, use: Use) -> RelayStatus:
+async def closure(body: SignedFor, use: Use) -> RelayAccepted:
     """End everything for ever."""
     return await _withdraw(Closure.from_json(body.message), body, use)
 
 
 @router.post("/delegations", status_code=202)
-def delegation(body: SignedFor, use: Use) -> RelayStatus:
+def delegation(body: SignedFor, use: Use) -> RelayAccepted:
     """Let somebody act for the subject, or end that."""
     return _accept(Delegation.from_json(body.message), body, use)
 
@@ -59,27 +61,28 @@ def relay(relay: str, use: Use) -> RelayStatus:
         found = tx.relay(relay)
     if found is None:
         raise NotFound("There is no such relay.")
-    return _status(found, use)
+    return RelayStatus.model_validate(_status(found, use))
 
 
-async def _withdraw(message: Relayed, body: SignedFor, use: Services) -> RelayStatus:
+async def _withdraw(message: Relayed, body: SignedFor, use: Services) -> RelayAccepted:
     """Take a withdrawal in, in threads of its own: however many questions wait for a slow node, it gets through."""
     limiter = use.withdrawals if withdraws(message) else None
     return await to_thread.run_sync(lambda: _accept(message, body, use), limiter=limiter)
 
 
-def _accept(message: Relayed, body: SignedFor, use: Services) -> RelayStatus:
-    return _status(use.relays.accept(message, body.signer, parse_signature(body.signature)), use)
+def _accept(message: Relayed, body: SignedFor, use: Services) -> RelayAccepted:
+    found = use.intake.accept(message, body.signer, parse_signature(body.signature))
+    return RelayAccepted.model_validate(_status(found, use) | {"receipt": found.receipt})
 
 
-def _status(found: Relay, use: Services) -> RelayStatus:
+def _status(found: Relay, use: Services) -> dict[str, Any]:
     # Never waits for the node: a withdrawal is acknowledged whether or not the chain can be reached.
     last = use.index.last
-    return RelayStatus(
-        id=found.id,
-        status=found.status,
-        token=token_of(use.deployment, last.head) if last is not None else None,
-        transaction=found.transaction,
-        block=found.block_number,
-        problem=found.problem,
-    )
+    return {
+        "id": found.id,
+        "status": found.status,
+        "token": token_of(use.deployment, last.head) if last is not None else None,
+        "transaction": found.transaction,
+        "block": found.block_number,
+        "problem": found.problem,
+    }

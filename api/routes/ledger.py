@@ -12,8 +12,8 @@ from api.schemas import PartyView
 from ledger.clear_signing import descriptor
 from ledger.errors import NotFound, Unavailable, Untrusted
 from ledger.model import address
+from ledger.services.consents import party_names
 from ledger.services.index import require_fresh
-from ledger.services.relay import party_names
 from ledger.state import ROLES
 from ledger.tokens import token_of
 from ledger.typed_data import DOMAIN_VERSION, Domain
@@ -34,7 +34,8 @@ def readyz(request: Request, use: Use) -> dict[str, Any] | Response:
     """Whether questions are answered and keys released now, and if not, why; how far the newest block is behind.
 
     `gate` is ``open``; ``waiting`` for a node that does not answer, lags or contradicts itself, which passes by
-    itself; or ``closed`` until an operator acts. Withdrawals are taken in all three.
+    itself; or ``closed`` until an operator acts. Withdrawals are taken in all three. `relays.late` is how many
+    received messages should be on chain and are not: an alarm, though questions are answered.
     """
     try:
         with use.index.at_head() as snapshot:
@@ -50,9 +51,18 @@ def readyz(request: Request, use: Use) -> dict[str, Any] | Response:
             gate="closed" if isinstance(error, Untrusted) else "waiting",
             block=last.head.number if last else None,
             lag=max(use.clock() - last.head.timestamp, 0) if last else None,
+            **_relays(use),
         )
     lag = max(moment.wall - moment.timestamp, 0)
-    return {"status": "ready", "gate": "open", "block": moment.number, "lag": lag}
+    return {"status": "ready", "gate": "open", "block": moment.number, "lag": lag, **_relays(use)}
+
+
+def _relays(use: Use) -> dict[str, Any]:
+    try:
+        late, oldest = use.relays.late()
+    except Unavailable:
+        return {}  # the database cannot be read; what is said beside this says so
+    return {"relays": {"late": late, "oldest": oldest}}
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
@@ -74,6 +84,7 @@ def ledger(use: Use) -> dict[str, Any]:
             "token": token_of(use.deployment, snapshot.head),
             "confirmations": use.settings.confirmations,
             "custodianKey": "0x" + use.custodian.public_key.hex(),
+            "receiptKey": "0x" + use.intake.public_key.hex(),
             "versions": {"volens": version("volens"), "domain": DOMAIN_VERSION},
         }
 

@@ -15,7 +15,9 @@ from api.schemas import (
     ItemView,
     NewInvitation,
     NewOffer,
+    NewOfferMessage,
     NewRecord,
+    OfferMessageView,
     OfferView,
     RecordView,
     Signed,
@@ -26,9 +28,9 @@ from api.schemas import (
 from api.services import Services
 from ledger.invitations import encryption_key_of
 from ledger.model import Address, Approval, Grant, Item, Record, hash32, item_name
-from ledger.ports import Invitation, StoredRecord
+from ledger.ports import Invitation, OfferMessage, StoredRecord
+from ledger.services.consents import party_names
 from ledger.services.records import Deposit
-from ledger.services.relay import party_names
 from ledger.typed_data import parse_signature
 
 router = APIRouter(prefix="/v1", tags=["records"])
@@ -96,6 +98,8 @@ def grants(record: RecordId, caller: Caller, use: Use) -> list[GrantJson]:
             subject=view.subject,
             recipientName=names.get(view.grant.recipient),
             standing="granted" if view.standing == "permitted" else str(view.standing),
+            endedChannels=list(view.ended_channels),
+            newForm=view.new_form,
         )
         for view in use.records.grants(caller, record, use.settings.max_head_age)
     ]
@@ -152,8 +156,25 @@ def offered(token: str, use: Use) -> OfferView:
         grants=[grant.to_json() for grant in found.grants],
         language=found.language,
         expiresAt=found.expires_at,
+        deadlineFrom=max(map(use.intake.deadline_from, (stored.record.subject, *stored.record.stewards))),
         names={party: name for party, name in names.items() if party in recipients},
     )
+
+
+@router.post("/offers/{token}/messages", status_code=201)
+def say(token: str, body: NewOfferMessage, caller: Caller, use: Use) -> list[OfferMessageView]:
+    """Ask about an offer, answer, or decline it; gives everything that was said. For its two sides only."""
+    return [_message(entry) for entry in use.records.say(caller, token, body.kind, body.text)]
+
+
+@router.get("/offers/{token}/messages")
+def said(token: str, caller: Caller, use: Use) -> list[OfferMessageView]:
+    """What was said about an offer, for its two sides only."""
+    return [_message(entry) for entry in use.records.said(caller, token)]
+
+
+def _message(entry: OfferMessage) -> OfferMessageView:
+    return OfferMessageView(kind=entry.kind, text=entry.text, at=entry.at)
 
 
 def _names(use: Services) -> dict[Any, str]:

@@ -33,21 +33,49 @@ enum Reason {
 /// @title Consent check
 /// @notice Answers, for another contract or a threshold network, the part of the decision that the chain alone can answer.
 ///
+/// ==== Whose word each part is
+/// A `Question` is the caller's own, never the asker's: who is asked about, who asks, and which documents count, which the
+/// caller reads from the form it opened. The `Evidence` may come from anybody: every member is checked against a hash, a
+/// signature, or the chain.
+///
 /// ==== What it does not check
 /// * that the controller signed the Record: whoever asks knows the record by its hash, and has checked this;
 /// * that purposes, channels and items cover what is asked, nor any Approval of the controller for a grant that names no
 ///   recipient: these need vocabularies and documents that are not on chain;
-/// * that `terms` are those the form names for the channel asked, and `formIssuer` the issuer it names: whoever asks has
-///   opened the form, whose hash the grant carries;
+/// * that `Grant.summary` says what the other fields say;
+/// * that `form` and `terms` are what the form says they are: the caller has opened it;
+/// * withdrawals that are signed but not mined, which the operator's service knows;
 /// * how deep the grant is buried.
 interface IConsentCheck {
+    /// @notice A document, and the party whose word about it counts.
+    /// @param issuer whose word
+    /// @param hash of the document
+    struct Document {
+        address issuer;
+        bytes32 hash;
+    }
+
+    /// @notice What is asked, in the caller's own words.
+    /// @param record the hash of the record
+    /// @param recipient who would receive it
+    /// @param form the form under which consent may have been given, and the issuer it names
+    /// @param terms of the channel asked, as the form names them for it or the next broader one; hash zero only when no
+    /// channel is asked. Where the form names none, the reason is `form_superseded`, and there is nothing to ask.
+    struct Question {
+        bytes32 record;
+        address recipient;
+        Document form;
+        Document terms;
+    }
+
     /// @notice How a grant reached the chain, for one of the addresses that must have granted it.
     /// @dev All empty when it was recorded by itself. Otherwise it lies in a cohort, and is a grant because its subject
-    /// signed a Consent in time. Only the subject's own signature counts here, not that of a delegate.
+    /// signed a Consent in time, with its own key: neither a delegate nor a contract can sign one. Its answer could change
+    /// after the cohort was anchored.
     /// @param root the anchored root
     /// @param proof from the leaf (address, grantHash) to the root
     /// @param grantHashes the hashes in the Consent, this grant's among them
-    /// @param deadline of the Consent, not before the anchoring
+    /// @param deadline of the Consent, not before the anchoring and at most 30 days after it
     /// @param signature of the Consent
     struct Anchoring {
         bytes32 root;
@@ -57,33 +85,19 @@ interface IConsentCheck {
         bytes signature;
     }
 
-    /// @notice A document and the party whose word counts about it.
-    struct Terms {
-        address issuer;
-        bytes32 hash;
-    }
-
-    /// @notice A question and what the hashes on chain stand for.
-    /// @param recordHash the record asked about
-    /// @param recipient the one asking
-    /// @param record opens `recordHash`
+    /// @notice What the hashes on chain stand for.
+    /// @param record opens the record asked about
     /// @param grant opens the grant relied on
-    /// @param formIssuer the party that published `grant.form`
-    /// @param terms of the channel asked, as the form names them for it or the next broader one; hash zero only when no
-    /// channel is asked. Where the form names none, the reason is `form_superseded`, and there is nothing to ask.
     /// @param anchorings of the subject and then of each steward, in the record's order; those at the end may be left out
-    struct Opening {
-        bytes32 recordHash;
-        address recipient;
+    struct Evidence {
         Record record;
         Grant grant;
-        address formIssuer;
-        Terms terms;
         Anchoring[] anchorings;
     }
 
-    /// @notice The reason for which `opening` permits or denies at `time`, which counts besides the block's clock.
+    /// @notice The reason for which `evidence` permits or denies what `question` asks at `time`, which counts besides the
+    /// block's clock.
     /// @dev The steps of the decision, with its numbers: 1 record authentic, 2 grant for this record, 3 standing, 4 period,
     /// 5 recipient, 9 form and terms current, 10 stewards. The first that fails gives the reason.
-    function check(Opening calldata opening, uint64 time) external view returns (Reason);
+    function check(Question calldata question, Evidence calldata evidence, uint64 time) external view returns (Reason);
 }

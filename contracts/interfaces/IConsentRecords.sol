@@ -5,13 +5,15 @@ pragma solidity ^0.8.24;
 /// @notice What it stores, what it says happened, and why it refuses.
 interface IConsentRecords {
     /// @notice What is recorded about one grant of one subject. A value of zero means: not recorded.
+    /// @param grantedAt when it was granted
+    /// @param revokedAt when it was first revoked, which is final
     struct Entry {
         uint64 grantedAt;
         uint64 revokedAt;
     }
 
     /// @notice What is recorded about a subject as a whole.
-    /// @param revokedBefore every grant with `grantedAt` at or before this instant is revoked
+    /// @param revokedBefore every grant recorded, and every consent given, at or before this instant is revoked
     /// @param suspensionAt the instant of the last word about suspension
     /// @param suspended no grant stands while this is true
     /// @param closed no grant stands and none can be added, ever
@@ -33,6 +35,11 @@ interface IConsentRecords {
     }
 
     /// @notice One signed consent among many in `grantForMany`; the fields are the arguments of `grantFor`.
+    /// @param subject who consents
+    /// @param grantHashes the hashes of the grants in it
+    /// @param deadline of the Consent
+    /// @param signer the subject, or a delegate that may grant for it
+    /// @param signature of the Consent by the signer
     struct ConsentCall {
         address subject;
         bytes32[] grantHashes;
@@ -68,14 +75,19 @@ interface IConsentRecords {
     /// @notice The consent was valid up to and including `deadline`. A new one must be signed.
     error DeadlinePassed(uint64 deadline);
 
+    /// @notice A consent lives for 30 days at most, and this one's `deadline` lies after `latest`. It can be recorded when
+    /// the block's time has come that close to its deadline.
+    error DeadlineTooFar(uint64 deadline, uint64 latest);
+
     /// @notice The subject closed itself; nothing can be granted or resumed under it.
     error SubjectClosed(address subject);
 
     /// @notice The subject is suspended; it must resume before it grants.
     error SubjectSuspended(address subject);
 
-    /// @notice Everything up to `revokedBefore`, which is not before this block, is revoked: a grant made now could never
-    /// stand. One made in a later block can.
+    /// @notice Everything given up to `revokedBefore` is revoked: this grant could never stand, or was signed before. A
+    /// consent counts as given 30 days before its deadline; one with a deadline more than 30 days after `revokedBefore`, or
+    /// a grant sent by the subject itself in a later block, can be recorded.
     error RevokedUntil(address subject, uint64 revokedBefore);
 
     /// @notice The grant is recorded already. Whoever relays it may take this as success.

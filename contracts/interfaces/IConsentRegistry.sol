@@ -6,9 +6,10 @@ import {IConsentRecords} from "./IConsentRecords.sol";
 /// @title Consent registry
 /// @notice A ledger of hashes: what each subject granted, and what it ended. Nothing readable reaches it.
 ///
-/// Every `...For` function may be sent by anyone. It acts on the word of `signer`, who is the subject or one of its
-/// delegates with the right bit, and who either signed the EIP-712 message of that name or is itself the sender, in which
-/// case the signature is empty.
+/// Every `...For` function, and `grantForMany`, may be sent by anyone. It acts on the word of `signer` (in `delegateFor`: of
+/// the subject), who is the subject or one of its delegates with the right bit, and who either signed the EIP-712 message
+/// that the function names or is itself the sender, in which case the signature is empty. The domain is what
+/// `eip712Domain()` (ERC-5267) says; the types are in ConsentTypes.
 ///
 /// * What widens (grant, suspend(false), giving rights) follows the strict rule: an account with code is asked through
 ///   ERC-1271 only, any other by ECDSA.
@@ -26,7 +27,8 @@ interface IConsentRegistry is IConsentRecords {
     /// when one of the hashes was granted or revoked before.
     function grant(bytes32[] calldata grantHashes) external;
 
-    /// @notice Records `Consent(subject, grants, deadline)`. Valid up to and including `deadline`.
+    /// @notice Records `Consent(subject, grants, deadline)`. Valid up to and including `deadline`, which is at most 30 days
+    /// ahead. It counts as given 30 days before its deadline: a `revokeAll` up to that instant has ended it.
     function grantFor(
         address subject,
         bytes32[] calldata grantHashes,
@@ -35,7 +37,7 @@ interface IConsentRegistry is IConsentRecords {
         bytes calldata signature
     ) external;
 
-    /// @notice Records many consents, all or none: whoever sends it simulates first and drops what would fail.
+    /// @notice Records many `Consent` messages, all or none: whoever sends it simulates first and drops what would fail.
     /// @dev ==== Security Considerations
     /// A signer that is a contract can answer differently when mined than when simulated, and can burn gas: a relayer
     /// should cap the gas it spends on one, and not put it in a batch with others.
@@ -57,18 +59,21 @@ interface IConsentRegistry is IConsentRecords {
     function revokeAll(uint64 before) external;
 
     /// @notice Records `RevokeAll(subject, before)`; `before` is clamped to the block's time and only ever grows.
-    /// @dev A message with a `before` in the future ends, each time it is sent, all that was granted until then. Wallets
-    /// sign the present.
+    /// @dev It ends what was recorded at or before `before`, and every consent given until then that is not recorded yet or
+    /// lies in a cohort. A consent recorded after `before` and before this message stands. So wallets name an instant some
+    /// minutes ahead, and revoke by hash as well what they know to be under way; until that instant anybody can send the
+    /// message again, and end what was granted in between. A consent signed with a deadline more than 30 days ahead counts as
+    /// given in the future, and can be recorded then.
     function revokeAllFor(address subject, uint64 before, address signer, bytes calldata signature) external;
 
-    /// @notice The sender suspends or resumes itself, now. Suspending never fails.
-    /// @dev When a word with a later instant is recorded already, suspending takes that instant; see `suspendFor`.
+    /// @notice The sender suspends or resumes itself, now. Suspending never fails: only a word that suspends too can be
+    /// recorded with a later instant.
     function suspend(bool suspended) external;
 
     /// @notice Records `Suspension(subject, suspended, at)`. The latest `at` counts, and of two words with the same `at`
     /// the one that suspends.
-    /// @dev Refused: `at` more than 15 minutes ahead of the block; a word that came too late and would change something;
-    /// resuming a closed subject.
+    /// @dev Refused: suspending with `at` more than 15 minutes ahead of the block, resuming with `at` ahead of it; a word
+    /// that came too late and would change something; resuming a closed subject.
     function suspendFor(
         address subject,
         bool suspended,
@@ -88,8 +93,10 @@ interface IConsentRegistry is IConsentRecords {
 
     /// @notice Records `Delegation(subject, delegate, rights, validUntil, at)`, which only the subject itself can sign. Per
     /// delegate the latest `at` counts, and of two words with the same `at` the one that takes all rights away.
-    /// @dev Refused: `at` more than 15 minutes ahead of the block; a word that came too late and would change something;
-    /// unknown rights; the zero address or the subject itself as delegate.
+    /// @dev Refused: taking all rights away with `at` more than 15 minutes ahead of the block, any other with `at` ahead of
+    /// it; a word that came too late and would change something; unknown rights; the zero address or the subject itself as
+    /// delegate. Of two words with the same `at` that give rights the first counts: to take some away at once, take all
+    /// away and then give fewer.
     function delegateFor(
         address subject,
         address delegate_,
@@ -101,7 +108,8 @@ interface IConsentRegistry is IConsentRecords {
 
     /// @notice Anchors a cohort: `root` of an OpenZeppelin Merkle tree over (address subject, bytes32 grantHash), of `size`
     /// leaves. The first time counts; again changes nothing.
-    /// @dev Anyone may anchor anything. What makes a leaf a grant is the Consent its subject signed.
+    /// @dev Anyone may anchor anything, also while the subject is suspended. What makes a leaf a grant is the Consent its
+    /// subject signed; it counts from the instant that was given, under whatever root it is shown.
     function anchor(bytes32 root, uint32 size) external;
 
     /// @notice What is recorded about a grant and its subject. It claims nothing about validity.

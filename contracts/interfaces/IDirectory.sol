@@ -40,9 +40,11 @@ interface IDirectory {
     error OwnerRequired();
 
     /// @notice Lists `party`, or replaces roles, profile and uri of one that is listed. A suspension stays as it was.
+    /// @dev Only the owner.
     function register(address party, uint8 roles, bytes32 profile, string calldata uri) external;
 
     /// @notice Suspends `party`, or lifts the suspension. No effect when it is so already.
+    /// @dev Only the owner.
     function setSuspended(address party, bool suspended) external;
 
     /// @notice Everything recorded about `party`; all zero when it was never listed.

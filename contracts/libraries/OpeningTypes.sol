@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.24;
 
+/// @notice One file of a record.
+/// @param name what grants call it
+/// @param mediaType of the sealed plaintext, as in a Content-Type header
+/// @param size of the sealed plaintext, in bytes
+/// @param sha256 of the sealed plaintext
+/// @param salt random, so that nobody can guess the hash
 struct Item {
     string name;
     string mediaType;
@@ -9,6 +15,14 @@ struct Item {
     bytes32 salt;
 }
 
+/// @notice One version of one case. New content is a new record.
+/// @param controller the institution that signs it and holds the material
+/// @param subject the patient, under an address of this record alone
+/// @param stewards who must grant the same besides the subject
+/// @param title what people call it
+/// @param items the hashes of its items, in order
+/// @param createdAt in Unix seconds
+/// @param salt random, so that nobody can guess the hash
 struct Record {
     address controller;
     address subject;
@@ -19,6 +33,18 @@ struct Record {
     bytes32 salt;
 }
 
+/// @notice One answerable permission.
+/// @param summary the other fields as a sentence, in the subject's language
+/// @param record the hash of the record
+/// @param recipient whom it names; zero for any listed one that holds the controller's Approval
+/// @param items names of items, or `*` alone for all
+/// @param purposes codes of the vocabulary
+/// @param channels codes of the vocabulary
+/// @param onward what the recipient may let others do: `none`, `quote` or `reshare`
+/// @param validFrom the first instant at which it is good
+/// @param validUntil the first instant at which it no longer is
+/// @param form the hash of the form the subject agreed to
+/// @param salt random, so that nobody can guess the hash
 struct Grant {
     string summary;
     bytes32 record;
@@ -33,13 +59,24 @@ struct Grant {
     bytes32 salt;
 }
 
+/// @notice What somebody signs who was there when consent was explained.
+/// @param subject whose consent it was
+/// @param grants the hashes of the grants the witness countersigned
+/// @param role as what the witness was there
+/// @param at when, in Unix seconds
 struct Witness {
     address subject;
-    bytes32[] grants; // the hashes of the grants the witness countersigned
+    bytes32[] grants;
     string role;
     uint64 at;
 }
 
+/// @notice What a controller signs so that a grant that names no recipient covers one.
+/// @param record the hash of the record
+/// @param recipient who may use the grant
+/// @param purpose for what
+/// @param validUntil the first instant at which it is no longer good
+/// @param salt random, so that nobody can guess the hash
 struct Approval {
     bytes32 record;
     address recipient;
@@ -48,6 +85,15 @@ struct Approval {
     bytes32 salt;
 }
 
+/// @notice What a recipient signs to be given the keys of items.
+/// @param recipient who asks
+/// @param record the hash of the record
+/// @param items names of the items
+/// @param purpose for what
+/// @param channel where; empty for none
+/// @param encryptionKey the public key to which keys are wrapped
+/// @param at when, in Unix seconds
+/// @param nonce random, so that a request works once
 struct ReleaseRequest {
     address recipient;
     bytes32 record;

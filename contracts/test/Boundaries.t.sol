@@ -10,7 +10,7 @@ import {Vm, vm} from "./support/Vm.sol";
 contract BoundariesTest is RegistryTest {
     /// @dev Far enough from both ends of uint64 for the instants beside it.
     function instant(uint256 seed) internal pure returns (uint64) {
-        return within(seed, 1 days, type(uint64).max - 1 days);
+        return within(seed, 31 days, type(uint64).max - 31 days);
     }
 
     function testFuzz_deadline(uint256 seed) public {
@@ -26,6 +26,23 @@ contract BoundariesTest is RegistryTest {
             send(c);
             vm.assertEq(grantedAt(patient, grantHash), passed ? 0 : time, "grantedAt");
         }
+    }
+
+    /// @dev A deadline lies 30 days ahead at most, and the consent can be recorded when that has come true.
+    function testFuzz_deadline_upTo30DaysAhead(uint256 seed, bool batch) public {
+        uint64 time = instant(seed);
+        IConsentRecords.ConsentCall[] memory calls = new IConsentRecords.ConsentCall[](1);
+        calls[0] = forgeConsent(bytes32(seed));
+        calls[0].deadline = time + 30 days;
+        sealConsent(calls[0], PATIENT_KEY);
+        for (uint64 mined = time - 1; mined <= time; ++mined) {
+            vm.warp(mined);
+            bytes memory why = abi.encode(time + 30 days, mined + 30 days);
+            if (mined < time) vm.expectRevert(bytes.concat(IConsentRecords.DeadlineTooFar.selector, why));
+            if (batch) registry.grantForMany(calls);
+            else send(calls[0]);
+        }
+        vm.assertEq(grantedAt(patient, bytes32(seed)), time, "grantedAt");
     }
 
     function testFuzz_deadline_ofEachConsentInABatch(uint256 seed, uint8 late) public {
@@ -44,7 +61,8 @@ contract BoundariesTest is RegistryTest {
         for (uint256 i = 0; i < calls.length; ++i) vm.assertEq(grantedAt(patient, bytes32(i)), deadline, "grantedAt");
     }
 
-    /// @dev A grant is refused up to the instant before which everything was revoked, sent by oneself or relayed.
+    /// @dev A grant is refused up to the instant before which everything was revoked, sent by oneself or relayed: then
+    /// what counts is when it was given.
     function testFuzz_revokedBefore(uint256 seed, bool relayed) public {
         uint64 before = instant(seed);
         vm.warp(before);
@@ -54,7 +72,7 @@ contract BoundariesTest is RegistryTest {
             vm.warp(time);
             bytes32 grantHash = bytes32(uint256(time));
             IConsentRecords.ConsentCall memory c = forgeConsent(grantHash);
-            c.deadline = time;
+            c.deadline = time + 30 days;
             sealConsent(c, PATIENT_KEY);
             bool never = time <= before;
             if (never) {
@@ -64,6 +82,24 @@ contract BoundariesTest is RegistryTest {
             else grantAs(patient, grantHash);
             vm.assertEq(grantedAt(patient, grantHash), never ? 0 : time, "grantedAt");
         }
+    }
+
+    /// @dev However late a consent is recorded, what was revoked after it was given ends it.
+    function testFuzz_revokedBefore_endsWhatWasHeldBack(uint256 seed, uint32 late, int8 side) public {
+        uint64 before = instant(seed);
+        vm.warp(before);
+        vm.prank(patient);
+        registry.revokeAll(before);
+        IConsentRecords.ConsentCall memory c = forgeConsent(bytes32(seed));
+        uint64 given = uint64(uint256(int256(uint256(before)) + int256(side)));
+        c.deadline = given + 30 days;
+        sealConsent(c, PATIENT_KEY);
+        uint64 time = (given > before ? given : before) + (late % 29 days);
+        vm.warp(time);
+        bytes memory why = abi.encodeWithSelector(IConsentRecords.RevokedUntil.selector, patient, before);
+        if (given <= before) vm.expectRevert(why);
+        send(c);
+        vm.assertEq(grantedAt(patient, bytes32(seed)), given > before ? time : 0, "grantedAt");
     }
 
     /// @dev A block never lies before the one that revoked everything, but a node may answer for one that does.
@@ -104,9 +140,10 @@ contract BoundariesTest is RegistryTest {
         else registry.revokeAll(before);
     }
 
+    /// @dev What narrows may be dated ahead of the block, by 15 minutes; what widens may not.
     function testFuzz_suspension_upTo15MinutesAhead(uint256 seed, bool suspended) public {
         uint64 time = instant(seed);
-        uint64 latest = time + 15 minutes;
+        uint64 latest = suspended ? time + 15 minutes : time;
         vm.warp(time);
         for (uint64 moment = latest - 1; moment <= latest + 1; ++moment) {
             bytes memory signature = sign(PATIENT_KEY, suspensionHash(patient, suspended, moment));
@@ -124,7 +161,7 @@ contract BoundariesTest is RegistryTest {
     function testFuzz_delegation_upTo15MinutesAhead(uint256 seed, uint8 rights) public {
         rights %= 4;
         uint64 time = instant(seed);
-        uint64 latest = time + 15 minutes;
+        uint64 latest = rights == 0 ? time + 15 minutes : time;
         vm.warp(time);
         // Something to take away.
         registry.delegateFor(patient, guardian, 3, 0, 1, sign(PATIENT_KEY, delegationHash(patient, guardian, 3, 0, 1)));
@@ -167,8 +204,8 @@ contract BoundariesTest is RegistryTest {
         for (uint256 i = 0; i < 36; ++i) {
             setUp();
             (bool first, bool second) = (i % 2 == 1, (i / 2) % 2 == 1);
-            uint64 one = START + uint64((i / 4) % 3);
-            uint64 two = START + uint64(i / 12);
+            uint64 one = START - uint64((i / 4) % 3);
+            uint64 two = START - uint64(i / 12);
             sendSuspension(first, one, "");
             bytes32 head = watch();
             bool late = two < one || (two == one && !second);
@@ -206,8 +243,8 @@ contract BoundariesTest is RegistryTest {
         for (uint256 i = 0; i < 36; ++i) {
             setUp();
             (uint8 first, uint8 second) = (i % 2 == 1 ? 0 : 1, (i / 2) % 2 == 1 ? 0 : 2);
-            uint64 one = START + uint64((i / 4) % 3);
-            uint64 two = START + uint64(i / 12);
+            uint64 one = START - uint64((i / 4) % 3);
+            uint64 two = START - uint64(i / 12);
             sendDelegation(first, 11, one, "");
             bytes32 head = watch();
             bool nothing = first == 0 && second == 0 && two <= one;
@@ -253,46 +290,47 @@ contract BoundariesTest is RegistryTest {
         return foldAt(time, head, 6, patient, keccak256(abi.encode(guardian, rights, validUntil, moment)));
     }
 
-    // What the sender says itself has the instant of the block, except that what narrows is never late.
+    // What the sender says itself has the instant of the block. Only what narrows can be recorded with a later one, so
+    // what narrows is never late.
 
-    function testFuzz_suspend_takesTheBlocksTimeOrTheRecordedOne(uint256 seed, int8 ahead, bool suspended) public {
+    function testFuzz_suspend_takesTheBlocksTime(uint256 seed, int8 ahead, bool first, bool suspended) public {
         uint64 time = instant(seed);
         uint64 last = uint64(uint256(int256(uint256(time)) + int256(ahead)));
+        if (last > time) first = true;
         vm.warp(time);
-        sendSuspension(false, last, "");
+        sendSuspension(first, last, "");
         bytes32 head = watch();
         if (!suspended && last >= time) {
             vm.expectRevert(abi.encodeWithSelector(IConsentRecords.NotNewer.selector, time, last));
         }
         vm.prank(patient);
         registry.suspend(suspended);
-        uint64 moment = suspended && last > time ? last : time;
-        if (!suspended && last >= time) return assertNoTrace(head);
-        bytes memory data = abi.encode(suspended, moment, patient);
+        vm.assertEq(registry.subjects(patient).suspended, suspended || (first && last >= time), "suspended");
+        if (last >= time && (!suspended || first)) return assertNoTrace(head);
+        bytes memory data = abi.encode(suspended, time, patient);
         assertOnly(
             eventOf(IConsentRecords.Suspended.selector, patient, data),
-            foldAt(time, head, 4, patient, keccak256(abi.encode(suspended, moment)))
+            foldAt(time, head, 4, patient, keccak256(abi.encode(suspended, time)))
         );
-        vm.assertEq(registry.subjects(patient).suspensionAt, moment, "suspensionAt");
-        vm.assertEq(registry.subjects(patient).suspended, suspended, "suspended");
+        vm.assertEq(registry.subjects(patient).suspensionAt, time, "suspensionAt");
     }
 
-    function testFuzz_delegate_takesTheBlocksTimeOrTheRecordedOne(uint256 seed, int8 ahead, uint8 rights) public {
+    function testFuzz_delegate_takesTheBlocksTime(uint256 seed, int8 ahead, bool none, uint8 rights) public {
         rights %= 4;
         uint64 time = instant(seed);
         uint64 last = uint64(uint256(int256(uint256(time)) + int256(ahead)));
+        if (last > time) none = true;
         vm.warp(time);
-        sendDelegation(1, 11, last, "");
+        sendDelegation(none ? 0 : 1, 11, last, "");
         bytes32 head = watch();
         if (rights != 0 && last >= time) {
             vm.expectRevert(abi.encodeWithSelector(IConsentRecords.NotNewer.selector, time, last));
         }
         vm.prank(patient);
         registry.delegate(guardian, rights, 22);
-        uint64 moment = rights == 0 && last > time ? last : time;
-        if (rights != 0 && last >= time) return assertNoTrace(head);
-        assertOnly(delegatedEvent(rights, 22, moment), delegatedHead(time, head, rights, 22, moment));
-        vm.assertEq(registry.delegations(patient, guardian).at, moment, "at");
+        if (last >= time && (rights != 0 || none)) return assertNoTrace(head);
+        assertOnly(delegatedEvent(rights, 22, time), delegatedHead(time, head, rights, 22, time));
+        vm.assertEq(registry.delegations(patient, guardian).at, time, "at");
         vm.assertEq(registry.delegations(patient, guardian).rights, rights, "rights");
     }
 

@@ -94,13 +94,15 @@ contract CheckOrderTest is RegistryTest {
         authorise(faults, GRANT);
         _call.subject = patient;
         _call.grantHashes = has(faults, 6) ? new bytes32[](0) : list(A);
-        _call.deadline = has(faults, 0) ? START - 1 : START;
+        _call.deadline = has(faults, 0) ? START - 1 : has(faults, 9) ? START + 30 days + 1 : START;
         _call.signer = guardian;
         bytes32 message = consentHash(patient, _call.grantHashes, _call.deadline);
         _call.signature = sign(has(faults, 5) ? STRANGER_KEY : GUARDIAN_KEY, message);
 
         bytes memory refusal = has(faults, 0)
             ? refusalOf(IConsentRecords.DeadlinePassed.selector, abi.encode(START - 1))
+            : has(faults, 9)
+            ? refusalOf(IConsentRecords.DeadlineTooFar.selector, abi.encode(_call.deadline, START + 30 days))
             : refusalOfState(faults);
         if (refusal.length == 0) refusal = refusalOfAuthority(faults, GRANT, message);
         if (refusal.length == 0) refusal = refusalOfWriting(faults);
@@ -196,10 +198,10 @@ contract CheckOrderTest is RegistryTest {
     function testFuzz_suspendFor(uint16 faults, bool suspended) public {
         uint8 right = suspended ? WITHDRAW : GRANT;
         authorise(faults, right);
-        uint64 latest = START + 15 minutes;
-        uint64 instant = has(faults, 0) ? latest + 1 : START + 5;
+        uint64 latest = suspended ? START + 15 minutes : START;
+        uint64 instant = has(faults, 0) ? latest + 1 : START - 5;
         if (has(faults, 6)) {
-            uint64 recorded = suspended ? START + 6 : START + 5;
+            uint64 recorded = suspended ? START - 4 : START - 5;
             bytes memory word = sign(PATIENT_KEY, suspensionHash(patient, !suspended, recorded));
             registry.suspendFor(patient, !suspended, recorded, patient, word);
         }
@@ -225,11 +227,11 @@ contract CheckOrderTest is RegistryTest {
         uint8 right,
         bytes32 message
     ) internal view returns (bytes memory) {
-        uint64 latest = START + 15 minutes;
+        uint64 latest = suspended ? START + 15 minutes : START;
         if (has(faults, 0)) return refusalOf(IConsentRecords.TooFarAhead.selector, abi.encode(instant, latest));
         if (has(faults, 1) && !suspended) return refusalOf(IConsentRecords.SubjectClosed.selector, abi.encode(patient));
         if (has(faults, 6)) {
-            return refusalOf(IConsentRecords.NotNewer.selector, abi.encode(instant, suspended ? START + 6 : START + 5));
+            return refusalOf(IConsentRecords.NotNewer.selector, abi.encode(instant, suspended ? START - 4 : START - 5));
         }
         return refusalOfAuthority(faults, right, message);
     }
@@ -238,21 +240,21 @@ contract CheckOrderTest is RegistryTest {
     function testFuzz_delegateFor(uint16 faults, uint8 rights) public {
         address to = has(faults, 1) ? (faults % 2 == 0 ? patient : address(0)) : stranger;
         rights = has(faults, 2) ? rights | 4 : 1 + (rights % 3);
-        uint64 instant = has(faults, 0) ? START + 15 minutes + 1 : START + 5;
+        uint64 instant = has(faults, 0) ? START + 1 : START - 5;
         if (has(faults, 3)) {
-            bytes memory word = sign(PATIENT_KEY, delegationHash(patient, stranger, 0, 0, START + 5));
-            registry.delegateFor(patient, stranger, 0, 0, START + 5, word);
+            bytes memory word = sign(PATIENT_KEY, delegationHash(patient, stranger, 0, 0, START - 5));
+            registry.delegateFor(patient, stranger, 0, 0, START - 5, word);
         }
         bytes32 message = delegationHash(patient, to, rights, START + 9, instant);
         bytes memory refusal;
         if (has(faults, 0)) {
-            refusal = refusalOf(IConsentRecords.TooFarAhead.selector, abi.encode(instant, START + 15 minutes));
+            refusal = refusalOf(IConsentRecords.TooFarAhead.selector, abi.encode(instant, START));
         } else if (has(faults, 1)) {
             refusal = refusalOf(IConsentRecords.InvalidDelegate.selector, abi.encode(to));
         } else if (has(faults, 2)) {
             refusal = refusalOf(IConsentRecords.InvalidRights.selector, abi.encode(rights));
         } else if (has(faults, 3)) {
-            refusal = refusalOf(IConsentRecords.NotNewer.selector, abi.encode(instant, START + 5));
+            refusal = refusalOf(IConsentRecords.NotNewer.selector, abi.encode(instant, START - 5));
         } else if (has(faults, 5)) {
             refusal = refusalOf(IConsentRecords.SignatureInvalid.selector, abi.encode(patient, digestOf(message)));
         }

@@ -37,19 +37,22 @@ contract DelegatingTest is RegistryTest {
     function test_delegateFor_recordsEventAndHead() public {
         bytes32 head = registry.head();
         vm.expectEmit(address(registry));
-        emit IConsentRecords.Delegated(patient, guardian, 1, UNTIL, START + 60);
-        sendDelegation(guardian, 1, UNTIL, START + 60);
-        assertDelegation(1, UNTIL, START + 60);
-        bytes32 value = keccak256(abi.encode(guardian, uint8(1), UNTIL, START + 60));
+        emit IConsentRecords.Delegated(patient, guardian, 1, UNTIL, START - 60);
+        sendDelegation(guardian, 1, UNTIL, START - 60);
+        assertDelegation(1, UNTIL, START - 60);
+        bytes32 value = keccak256(abi.encode(guardian, uint8(1), UNTIL, START - 60));
         vm.assertEq(registry.head(), fold(head, 6, patient, value), "head");
     }
 
     function test_delegateFor_refusesTooFarAhead() public {
-        uint64 latest = START + 15 minutes;
-        bytes memory signature = sign(PATIENT_KEY, delegationHash(patient, guardian, 1, UNTIL, latest + 1));
-        vm.expectRevert(abi.encodeWithSelector(IConsentRecords.TooFarAhead.selector, latest + 1, latest));
-        registry.delegateFor(patient, guardian, 1, UNTIL, latest + 1, signature);
-        sendDelegation(guardian, 1, UNTIL, latest);
+        for (uint8 rights = 0; rights < 4; ++rights) {
+            uint64 latest = rights == 0 ? START + 15 minutes : START;
+            bytes memory signature = sign(PATIENT_KEY, delegationHash(patient, guardian, rights, UNTIL, latest + 1));
+            vm.expectRevert(abi.encodeWithSelector(IConsentRecords.TooFarAhead.selector, latest + 1, latest));
+            registry.delegateFor(patient, guardian, rights, UNTIL, latest + 1, signature);
+        }
+        sendDelegation(guardian, 1, UNTIL, START);
+        sendDelegation(guardian, 0, UNTIL, START + 15 minutes);
     }
 
     function test_delegateFor_refusesWhatIsNotNewer() public {
@@ -59,13 +62,14 @@ contract DelegatingTest is RegistryTest {
             vm.expectRevert(abi.encodeWithSelector(IConsentRecords.NotNewer.selector, instant, START));
             registry.delegateFor(patient, guardian, 3, UNTIL, instant, signature);
         }
+        vm.warp(START + 1);
         sendDelegation(guardian, 3, UNTIL, START + 1);
         assertDelegation(3, UNTIL, START + 1);
     }
 
     function test_delegateFor_isOrderedPerDelegate() public {
-        sendDelegation(guardian, 1, UNTIL, START + 5);
-        sendDelegation(stranger, 1, UNTIL, START);
+        sendDelegation(guardian, 1, UNTIL, START);
+        sendDelegation(stranger, 1, UNTIL, START - 5);
     }
 
     function test_delegateFor_atTheSameInstantRemovalWins() public {
@@ -78,9 +82,11 @@ contract DelegatingTest is RegistryTest {
     }
 
     function test_delegate_removalNeverFails() public {
-        sendDelegation(guardian, 3, UNTIL, START + 15 minutes);
+        sendDelegation(guardian, 3, UNTIL, START);
         vm.prank(patient);
         registry.delegate(guardian, 0, 0);
+        assertDelegation(0, 0, START);
+        sendDelegation(guardian, 0, 0, START + 15 minutes);
         assertDelegation(0, 0, START + 15 minutes);
         bytes32 head = watch();
         vm.prank(patient);

@@ -151,30 +151,76 @@ contract HostileSignersTest is RegistryTest {
         vm.assertEq(revokedAt(wallet, A), START, "revoked");
     }
 
-    /// @dev While it is asked it can write nothing, not even about itself; what it says yes to is recorded once.
-    function test_contract_cannotReenter() public {
-        bytes[] memory calls = new bytes[](9);
-        calls[0] = abi.encodeCall(registry.grant, (list(A)));
-        calls[1] = abi.encodeCall(registry.revoke, (list(A)));
-        calls[2] = abi.encodeCall(registry.revokeAll, (START));
-        calls[3] = abi.encodeCall(registry.suspend, (true));
-        calls[4] = abi.encodeCall(registry.close, ());
+    /// @dev Everything it could do to itself by calling the registry: each succeeds when it is not being asked.
+    function everyCallOf(address wallet) internal view returns (bytes[] memory calls) {
+        IConsentRecords.ConsentCall[] memory many = new IConsentRecords.ConsentCall[](1);
+        many[0] = IConsentRecords.ConsentCall(wallet, list(keccak256("d")), START, wallet, "");
+        calls = new bytes[](14);
+        calls[0] = abi.encodeCall(registry.grant, (list(keccak256("b"))));
+        calls[1] = abi.encodeCall(registry.grantFor, (wallet, list(keccak256("c")), START, wallet, ""));
+        calls[2] = abi.encodeCall(registry.grantForMany, (many));
+        calls[3] = abi.encodeCall(registry.revoke, (list(keccak256("e"))));
+        calls[4] = abi.encodeCall(registry.revokeFor, (wallet, list(keccak256("f")), wallet, ""));
         calls[5] = abi.encodeCall(registry.delegate, (stranger, 3, START + 1));
-        calls[6] = abi.encodeCall(registry.anchor, (A, 1));
-        calls[7] = abi.encodeCall(registry.grantForMany, (new IConsentRecords.ConsentCall[](1)));
-        calls[8] = abi.encodeCall(registry.suspendFor, (patient, true, START, patient, ""));
-        ReentrantWallet wallet = new ReentrantWallet(address(registry), calls);
-        bytes32 head = watch();
-        registry.grantFor(address(wallet), list(A), START, address(wallet), "anything");
-        assertOnly(
-            eventOf(IConsentRecords.Granted.selector, address(wallet), A, abi.encode(address(wallet))),
-            fold(head, 1, address(wallet), A)
-        );
+        calls[6] = abi.encodeCall(registry.delegateFor, (wallet, guardian, 3, START + 1, START, ""));
+        calls[7] = abi.encodeCall(registry.anchor, (A, 1));
+        calls[8] = abi.encodeCall(registry.revokeAll, (START - 1));
+        calls[9] = abi.encodeCall(registry.revokeAllFor, (wallet, START, wallet, ""));
+        calls[10] = abi.encodeCall(registry.suspend, (true));
+        calls[11] = abi.encodeCall(registry.suspendFor, (wallet, true, START + 1, wallet, ""));
+        calls[12] = abi.encodeCall(registry.closeFor, (wallet, wallet, ""));
+        calls[13] = abi.encodeCall(registry.close, ());
+    }
+
+    function test_contract_callsThatSucceedWhenItIsNotAsked() public {
+        ReentrantWallet hostile = new ReentrantWallet(address(registry));
+        address wallet = address(hostile);
+        uint256 gas = hostile.GAS();
+        bytes[] memory calls = everyCallOf(wallet);
+        for (uint256 i = 0; i < calls.length; ++i) {
+            bytes32 head = registry.head();
+            vm.prank(wallet);
+            (bool done, ) = address(registry).call{gas: gas}(calls[i]);
+            vm.assertEq(done, true, vm.toString(i));
+            // The last says again what was said before it.
+            vm.assertEq(registry.head() != head, i != 13, vm.toString(i));
+        }
+    }
+
+    /// @dev While any function asks it, it can write nothing, not even about itself; what it says yes to is recorded once.
+    function test_contract_cannotReenter() public {
+        ReentrantWallet hostile = new ReentrantWallet(address(registry));
+        address wallet = address(hostile);
+        hostile.tryToCall(everyCallOf(wallet));
+        IConsentRecords.ConsentCall[] memory many = new IConsentRecords.ConsentCall[](2);
+        many[0] = IConsentRecords.ConsentCall(wallet, list(keccak256("x")), START, wallet, "anything");
+        many[1] = forgeConsent(A);
+        bytes32 head = registry.head();
+
+        registry.grantFor(wallet, list(A), START, wallet, "anything");
+        head = fold(head, 1, wallet, A);
+        registry.grantForMany(many);
+        head = fold(fold(head, 1, wallet, keccak256("x")), 1, patient, A);
+        registry.revokeFor(wallet, list(A), wallet, "anything");
+        head = fold(head, 2, wallet, A);
+        registry.delegateFor(wallet, stranger, 1, START + 9, START, "anything");
+        head = fold(head, 6, wallet, keccak256(abi.encode(stranger, 1, START + 9, START)));
+        registry.delegateFor(wallet, stranger, 0, 0, START, "anything");
+        head = fold(head, 6, wallet, keccak256(abi.encode(stranger, 0, 0, START)));
+        registry.suspendFor(wallet, true, START - 1, wallet, "anything");
+        head = fold(head, 4, wallet, keccak256(abi.encode(true, START - 1)));
+        registry.suspendFor(wallet, false, START, wallet, "anything");
+        head = fold(head, 4, wallet, keccak256(abi.encode(false, START)));
+        registry.revokeAllFor(wallet, START - 2, wallet, "anything");
+        head = fold(head, 3, wallet, bytes32(uint256(START - 2)));
+        registry.closeFor(wallet, wallet, "anything");
+        head = fold(head, 5, wallet, 0);
+        vm.assertEq(registry.head(), head, "each was recorded once, and nothing else");
     }
 
     /// @dev It speaks for itself alone: saying yes to everything gives it nothing of others.
     function test_contract_liesOnlyAboutItself() public {
-        address wallet = address(new ReentrantWallet(address(registry), new bytes[](0)));
+        address wallet = address(new ReentrantWallet(address(registry)));
         expectNotAuthorised(patient, wallet, GRANT);
         registry.grantFor(patient, list(A), START, wallet, "anything");
         expectNotAuthorised(patient, wallet, WITHDRAW);

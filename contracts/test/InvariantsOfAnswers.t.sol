@@ -19,6 +19,8 @@ contract InvariantsOfAnswersTest is Campaign {
             handler.forgeCohort.selector,
             handler.forgeCohort.selector,
             handler.anchor.selector,
+            handler.joinAgain.selector,
+            handler.record.selector,
             handler.revoke.selector,
             handler.revokeAll.selector,
             handler.suspend.selector,
@@ -36,13 +38,19 @@ contract InvariantsOfAnswersTest is Campaign {
         vm.assertEq(handler.wronglyPermitted(), 0, "permitted");
     }
 
+    /// @dev Whoever holds a signed consent can use it when, how and as often as they like: once everything given up to its
+    /// signing was revoked, it brings nothing back.
+    function invariant_whatWasRevokedNeverReturns() public view {
+        vm.assertEq(handler.returned(), 0, "returned");
+    }
+
     function invariant_whatStandsIsPermitted() public view {
         vm.assertEq(handler.wronglyDenied(), 0, "denied");
     }
 
     /// @dev The same campaigns every time, enough of them that both answers were given, and for cohorts too.
     function test_campaignReachesEveryAnswer() public {
-        uint256[4] memory sums;
+        uint256[5] memory sums;
         for (uint256 round = 0; round < 30; ++round) {
             setUp();
             play(60, round);
@@ -50,7 +58,8 @@ contract InvariantsOfAnswersTest is Campaign {
             sums[1] += handler.denied();
             sums[2] += handler.permittedByCohort();
             sums[3] += handler.forged();
+            sums[4] += handler.heldBack();
         }
-        for (uint256 i = 0; i < 4; ++i) vm.assertEq(sums[i] > 10, true, string.concat("sum ", vm.toString(i)));
+        for (uint256 i = 0; i < 5; ++i) vm.assertEq(sums[i] > 10, true, string.concat("sum ", vm.toString(i)));
     }
 }

@@ -3,6 +3,7 @@ pragma solidity ^0.8.24;
 
 import {CalldataWords} from "../libraries/CalldataWords.sol";
 import {Cohort} from "../libraries/Cohort.sol";
+import {ConsentLife} from "../libraries/ConsentLife.sol";
 import {ConsentTypes} from "../libraries/ConsentTypes.sol";
 import {Approval, Grant, Item, OpeningTypes, Record, ReleaseRequest, Witness} from "../libraries/OpeningTypes.sol";
 import {Rights} from "../libraries/Rights.sol";
@@ -176,6 +177,13 @@ contract LibrariesTest is RegistryTest {
         );
         bytes memory all = abi.encode(typeHash, o.record, o.recipient, text(o.purpose), o.validUntil, o.salt);
         vm.assertEq(OpeningTypes.hash(o), keccak256(all), "Approval");
+    }
+
+    function testFuzz_givenAt(uint64 deadline) public pure {
+        vm.assertEq(ConsentLife.givenAt(deadline), deadline < 30 days ? 0 : deadline - 30 days, "any");
+        vm.assertEq(ConsentLife.givenAt(0), 0, "none");
+        vm.assertEq(ConsentLife.givenAt(30 days), 0, "30 days");
+        vm.assertEq(ConsentLife.givenAt(30 days + 1), 1, "a second more");
     }
 
     function testFuzz_releaseRequest(ReleaseRequest memory o) public pure {

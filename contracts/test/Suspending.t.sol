@@ -39,11 +39,13 @@ contract SuspendingTest is RegistryTest {
     function test_suspendFor_resumesWithEventAndHead() public {
         suspendAs(patient, true);
         bytes32 head = registry.head();
+        vm.warp(START + 1);
         vm.expectEmit(address(registry));
         emit IConsentRecords.Suspended(patient, false, START + 1, patient);
         sendSuspension(false, START + 1);
         assertState(false, START + 1);
-        vm.assertEq(registry.head(), fold(head, 4, patient, keccak256(abi.encode(false, START + 1))), "head");
+        bytes32 value = keccak256(abi.encode(false, START + 1));
+        vm.assertEq(registry.head(), foldAt(START + 1, head, 4, patient, value), "head");
     }
 
     function test_suspendFor_refusesTooFarAhead() public {
@@ -62,15 +64,16 @@ contract SuspendingTest is RegistryTest {
             expectNotNewer(instant, START);
             registry.suspendFor(patient, false, instant, patient, signature);
         }
+        vm.warp(START + 1);
         sendSuspension(false, START + 1);
     }
 
     function test_suspendFor_refusesAnOldSuspensionAfterResuming() public {
-        sendSuspension(true, START);
-        sendSuspension(false, START + 2);
-        bytes memory signature = sign(PATIENT_KEY, suspensionHash(patient, true, START + 1));
-        expectNotNewer(START + 1, START + 2);
-        registry.suspendFor(patient, true, START + 1, patient, signature);
+        sendSuspension(true, START - 2);
+        sendSuspension(false, START);
+        bytes memory signature = sign(PATIENT_KEY, suspensionHash(patient, true, START - 1));
+        expectNotNewer(START - 1, START);
+        registry.suspendFor(patient, true, START - 1, patient, signature);
     }
 
     function test_suspendFor_atTheSameInstantSuspendingWins() public {
@@ -99,11 +102,24 @@ contract SuspendingTest is RegistryTest {
     }
 
     function test_suspend_neverFails() public {
-        // In the second of a resumption, and with one recorded ahead of the block.
+        // In the second of a resumption, and with a suspension recorded ahead of the block.
         suspendAs(patient, true);
-        sendSuspension(false, START + 15 minutes);
+        vm.warp(START + 1);
+        suspendAs(patient, false);
+        suspendAs(patient, true);
+        assertState(true, START + 1);
+        sendSuspension(true, START + 15 minutes);
         suspendAs(patient, true);
         assertState(true, START + 15 minutes);
+    }
+
+    /// @dev A delegate that may resume cannot do so ahead of time and so keep her from pausing.
+    function test_suspendFor_resumingIsNotDatedAhead() public {
+        suspendAs(patient, true);
+        delegateAs(patient, guardian, GRANT);
+        vm.expectRevert(abi.encodeWithSelector(IConsentRecords.TooFarAhead.selector, START + 1, START));
+        vm.prank(guardian);
+        registry.suspendFor(patient, false, START + 1, guardian, "");
     }
 
     function test_suspend_resumingIsRefusedInTheSameSecond() public {

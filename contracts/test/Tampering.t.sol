@@ -52,7 +52,7 @@ contract TamperingTest is RegistryTest {
 
     function testFuzz_consent_subject(bytes32 seed, uint64 deadline, bool who) public {
         bytes32[] memory hashes = some(seed, 2);
-        deadline = within(deadline, START, type(uint64).max);
+        deadline = within(deadline, START, START + 30 days);
         address other = who ? guardian : stranger;
         bytes memory signature = sign(PATIENT_KEY, consentHash(patient, hashes, deadline));
         expectRefusal(consentHash(other, hashes, deadline));
@@ -70,7 +70,7 @@ contract TamperingTest is RegistryTest {
     }
 
     function testFuzz_consent_deadline(uint64 signed, uint64 sent) public {
-        sent = within(sent, START, type(uint64).max);
+        sent = within(sent, START, START + 30 days);
         vm.assume(signed != sent);
         bytes memory signature = sign(PATIENT_KEY, consentHash(patient, list(0), signed));
         expectRefusal(consentHash(patient, list(0), sent));
@@ -137,7 +137,7 @@ contract TamperingTest is RegistryTest {
     }
 
     function testFuzz_suspension(bool suspended, uint64 signed, uint64 sent, bool who) public {
-        (signed, sent) = (within(signed, 1, START + 15 minutes), within(sent, 1, START + 15 minutes));
+        (signed, sent) = (within(signed, 1, START), within(sent, 1, START));
         address other = who ? guardian : stranger;
         bytes memory signature = sign(PATIENT_KEY, suspensionHash(patient, suspended, signed));
         expectRefusal(suspensionHash(other, suspended, signed));
@@ -161,7 +161,7 @@ contract TamperingTest is RegistryTest {
     }
 
     function testFuzz_delegation(uint8 rights, uint8 sentRights, uint64 until, uint64 sentUntil, uint64 sent) public {
-        (rights, sentRights, sent) = (rights % 4, sentRights % 4, within(sent, 1, START + 15 minutes));
+        (rights, sentRights, sent) = (rights % 4, sentRights % 4, within(sent, 1, START));
         bytes memory signature = sign(PATIENT_KEY, delegationHash(patient, guardian, rights, until, START));
         // For another subject the patient cannot even be named as the one who signs.
         expectInvalidSignature(stranger, delegationHash(stranger, guardian, rights, until, START));

@@ -1,19 +1,22 @@
 """The chain over JSON-RPC. web3.py's types stop at this file; values of the core leave it."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any
 
+import rlp
+from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from web3 import Web3
 
 from ledger.adapters.logs import artifact, decode
-from ledger.adapters.node import Node, Reverted
+from ledger.adapters.node import Node, OutOfGas, Reverted
 from ledger.deployment import Deployment
-from ledger.errors import InvalidProof, LedgerUnavailable
+from ledger.errors import InvalidProof, LedgerUnavailable, Refused
 from ledger.model import Address, Hash, address, hash32, keccak, to_hash
-from ledger.ports import Call, Logged, Receipt
+from ledger.ports import Call, Fees, Logged, Prepared, Receipt
 from ledger.proofs import AccountProof, Header, SlotProof, read_proof, verify_header
 
 sys.setrecursionlimit(1000)  # py_ecc, which eth-account brings, raises it: nested JSON would then overrun the stack
@@ -111,9 +114,15 @@ class Web3Chain:
         request = {"to": account, "data": "0x" + (_IS_VALID + arguments).hex(), "gas": hex(ERC1271_GAS)}
         try:
             answer = self._node.request("eth_call", request, "latest")
-        except Reverted:
+        except (Reverted, OutOfGas):
             return False
         return isinstance(answer, str) and answer[:66].lower() == "0x" + (_IS_VALID + bytes(28)).hex()
+
+    def with_code(self, accounts: Collection[Address]) -> set[Address]:
+        """Those of some accounts that have code now."""
+        asked = list(accounts)
+        codes = self._node.batch("eth_getCode", [(account, "latest") for account in asked])
+        return {account for account, code in zip(asked, codes, strict=True) if code != "0x"}
 
 
 class Web3Sender:
@@ -123,56 +132,97 @@ class Web3Sender:
         self._node = node
         self._account: LocalAccount = Account.from_key(secret)
         self._chain_id = deployment.chain_id
-        self._contracts = {
-            name: Web3().eth.contract(address=Web3.to_checksum_address(at), abi=artifact(name)["abi"])
-            for name, at in deployment.addresses.items()
-        }
+        self._addresses = deployment.addresses
         self.address = Address(self._account.address)
 
-    def _data(self, call: Call) -> str:
-        return str(self._contracts[call.contract].encode_abi(call.function, args=list(call.arguments)))
-
-    def _request(self, call: Call) -> dict[str, Any]:
+    def _request(self, call: Call, gas: int | None) -> dict[str, Any]:
         return {
             "from": self.address,
-            "to": self._contracts[call.contract].address,
-            "data": self._data(call),
-            "gas": hex(MAX_GAS),
+            "to": Web3.to_checksum_address(self._addresses[call.contract]),
+            "data": call_data(call),
+            "gas": hex(min(gas or MAX_GAS, MAX_GAS)),
         }
 
-    def simulate(self, call: Call) -> str | None:
-        """None if the call would succeed now, otherwise the name of the contract's error."""
+    def simulate(self, call: Call, gas: int | None = None) -> str | None:
+        """None if the call would succeed now with so much gas, otherwise the name of the contract's error."""
         try:
-            self._node.request("eth_call", self._request(call), "latest")
+            self._node.request("eth_call", self._request(call, gas), "latest")
         except Reverted as error:
             return _error_name(call.contract, error.data)
+        except OutOfGas:
+            if gas is None:  # none of ours takes that much: the node is in trouble, not the message
+                raise
+            return "OutOfGas"
         return None
 
-    def prepare(self, call: Call) -> tuple[Hash, bytes]:
-        """A signed transaction, not sent: its hash and its bytes."""
-        request = self._request(call)
-        gas = min(_number(self._node.request("eth_estimateGas", request)) * 5 // 4, MAX_GAS)
-        return self._sign(request["to"], request["data"], 0, gas)
+    def mined(self) -> int:
+        """How many transactions of the account are in blocks."""
+        return _number(self._node.request("eth_getTransactionCount", self.address, "latest"))
 
-    def prepare_transfer(self, to: Address, wei: int) -> tuple[Hash, bytes]:
-        """A signed transfer of ether, not sent."""
-        return self._sign(to, "0x", wei, 21_000)
-
-    def _sign(self, to: str, data: str, value: int, gas: int) -> tuple[Hash, bytes]:
+    def fees(self) -> Fees:
+        """What a transaction should offer: the base fee may double before it is mined."""
         base = _number(self._node.request("eth_getBlockByNumber", "latest", False)["baseFeePerGas"])
+        return Fees(2 * base + TIP, TIP)
+
+    def prepare(
+        self, call: Call, nonce: int | None = None, fees: Fees | None = None, gas: int | None = None
+    ) -> Prepared:
+        """A signed transaction, not sent; by default the next one, at the price of the market.
+
+        Args:
+            gas: the most it may ever take.
+
+        Raises:
+            Refused: with `gas`: the contract refuses the call now. Without, that is `Reverted`.
+        """
+        request = self._request(call, gas)
+        try:
+            # As of the newest block: with what waits counted in, a revocation looks cheaper than when it comes first.
+            estimate = _number(self._node.request("eth_estimateGas", request, "latest"))
+        except (Reverted, OutOfGas) as error:
+            if gas is None:
+                raise
+            raise Refused("The contract refuses the call now.") from error
+        limit = min(estimate * 3 // 2 + 20_000, int(request["gas"], 16))
+        return self._next(request["to"], request["data"], 0, limit, nonce, fees)
+
+    def shortfall(self, prepared: Prepared) -> int:
+        """How many wei the account lacks for what a transaction may cost at most."""
+        _, _, _, limit, gas, _, value, *_ = rlp.decode(prepared.raw[1:])
+        balance = _number(self._node.request("eth_getBalance", self.address, "latest"))
+        return max(int.from_bytes(limit) * int.from_bytes(gas) + int.from_bytes(value) - balance, 0)
+
+    def prepare_transfer(self, to: Address, wei: int) -> Prepared:
+        """A signed transfer of ether, not sent."""
+        return self._next(to, "0x", wei, 21_000, None, None)
+
+    def reprice(self, transaction: bytes, fees: Fees) -> Prepared:
+        """The same transaction with other fees, signed anew, not sent."""
+        chain_id, nonce, _, _, gas, to, value, data, _, *_ = rlp.decode(transaction[1:])
+        if transaction[:1] != b"\x02" or int.from_bytes(chain_id) != self._chain_id:
+            raise ValueError("not a transaction that this sender signed")
+        fields = (int.from_bytes(value), int.from_bytes(gas), int.from_bytes(nonce))
+        return self._sign("0x" + to.hex(), "0x" + data.hex(), *fields, fees)
+
+    def _next(self, to: str, data: str, value: int, gas: int, nonce: int | None, fees: Fees | None) -> Prepared:
+        if nonce is None:
+            nonce = _number(self._node.request("eth_getTransactionCount", self.address, "pending"))
+        return self._sign(to, data, value, gas, nonce, fees or self.fees())
+
+    def _sign(self, to: str, data: str, value: int, gas: int, nonce: int, fees: Fees) -> Prepared:
         transaction: dict[str, Any] = {
             "chainId": self._chain_id,
-            "nonce": _number(self._node.request("eth_getTransactionCount", self.address, "pending")),
-            "to": to,
+            "nonce": nonce,
+            "to": Web3.to_checksum_address(to),
             "data": data,
             "value": value,
             "gas": gas,
-            "maxPriorityFeePerGas": TIP,
-            "maxFeePerGas": 2 * base + TIP,
+            "maxPriorityFeePerGas": fees.tip,
+            "maxFeePerGas": fees.limit,
             "type": 2,
         }
         signed = self._account.sign_transaction(transaction)
-        return to_hash(bytes(signed.hash)), bytes(signed.raw_transaction)
+        return Prepared(to_hash(bytes(signed.hash)), bytes(signed.raw_transaction), nonce, fees)
 
     def send(self, transaction: bytes) -> None:
         """Hand a prepared transaction to the node. Sending the same one again is harmless."""
@@ -188,6 +238,30 @@ class Web3Sender:
         if answer is None or answer.get("blockHash") is None:
             return None
         return Receipt(_number(answer["blockNumber"]), hash32(answer["blockHash"]), answer["status"] == "0x1")
+
+
+def call_data(call: Call) -> str:
+    """A call as the contract reads it: its selector and its arguments, ABI-encoded.
+
+    web3.py's own way goes through every argument several times before it hands them to the same encoder.
+    """
+    selector, types = _function(call.contract, call.function)
+    return "0x" + (selector + encode(types, call.arguments)).hex()
+
+
+@cache
+def _function(contract: str, name: str) -> tuple[bytes, tuple[str, ...]]:
+    """The selector of a function, and the types of its arguments."""
+    (found,) = (e for e in artifact(contract)["abi"] if e["type"] == "function" and e["name"] == name)
+    types = tuple(map(_type, found["inputs"]))
+    return keccak(f"{name}({','.join(types)})".encode())[:4], types
+
+
+def _type(argument: dict[str, Any]) -> str:
+    kind: str = argument["type"]
+    if not kind.startswith("tuple"):
+        return kind
+    return f"({','.join(map(_type, argument['components']))}){kind.removeprefix('tuple')}"
 
 
 def address_of(secret: bytes) -> Address:

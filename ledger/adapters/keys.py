@@ -17,6 +17,7 @@ from sqlalchemy import (
     event,
     func,
     insert,
+    inspect,
     make_url,
     select,
     update,
@@ -24,9 +25,13 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from ledger.errors import Conflict, Unavailable
+from ledger.errors import Conflict, InvalidInput, Unavailable
 from ledger.model import Hash
 
+_SHARED = (
+    "The key store must have a database of its own: every backup of the other one would hold the keys, and no record "
+    "could be erased. Set VOLENS_KEY_STORE_URL to another."
+)
 _metadata = MetaData()
 _master = Table("master", _metadata, Column("row", Integer, primary_key=True), Column("id", String(16), nullable=False))
 # A destroyed key leaves its row, so that no older copy of it can be put back unnoticed.
@@ -46,7 +51,7 @@ class SqlKeys:
         url: an SQLAlchemy URL, for example ``sqlite:////var/lib/volens/keys.db``.
 
     Raises:
-        Unavailable: it cannot be opened.
+        Unavailable: it cannot be opened. InvalidInput: it is the database of the store.
     """
 
     def __init__(self, url: str) -> None:
@@ -58,10 +63,14 @@ class SqlKeys:
         if url == "sqlite://":
             options["poolclass"] = StaticPool
         try:
-            self._engine = create_engine(url, hide_parameters=True, **options)
+            driver = url.replace("postgresql://", "postgresql+psycopg://", 1)
+            self._engine = create_engine(driver, hide_parameters=True, **options)
             if sqlite:
                 event.listen(self._engine, "connect", _set_up)
                 event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+            if inspect(self._engine).has_table("alembic_version"):
+                self._engine.dispose()
+                raise InvalidInput(_SHARED)
             with self._engine.begin() as connection:
                 _metadata.create_all(connection)
             if sqlite and (file := make_url(url).database):

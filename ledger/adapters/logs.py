@@ -27,6 +27,7 @@ from ledger.events import (
     Superseded,
     Suspended,
     SuspensionChanged,
+    uri_text,
 )
 from ledger.model import Address, Hash, address, keccak
 
@@ -111,14 +112,14 @@ _READERS: dict[str, Callable[[str], Any]] = {
 
 
 def _string(data: str, word: str) -> str:
-    """The one dynamic value of an event, which is its last: nothing may follow it but its padding."""
+    """The one dynamic value of an event, a `uri`, which is its last: nothing may follow it but its padding."""
     start = 2 * int(word, 16)
     size = 2 * int(data[start : start + _WORD], 16)
     begin, end = start + _WORD, start + _WORD + size
     padding = -size % _WORD
     if len(data) != end + padding or data[end:].strip("0"):
         raise ValueError
-    return bytes.fromhex(data[begin:end]).decode()
+    return uri_text(bytes.fromhex(data[begin:end]))
 
 
 def _decoder(entry: Mapping[str, Any]) -> Decoder:
@@ -148,14 +149,29 @@ def _decoder(entry: Mapping[str, Any]) -> Decoder:
 
 
 @cache
+def event_topics() -> dict[tuple[str, str], str]:
+    """The names of our events by contract and first topic."""
+    return {
+        (contract, _topic(entry)): entry["name"]
+        for contract in CONTRACTS
+        for entry in artifact(contract)["abi"]
+        if entry["type"] == "event" and entry["name"] in _FIELDS
+    }
+
+
+def _topic(entry: Mapping[str, Any]) -> str:
+    signature = f"{entry['name']}({','.join(i['type'] for i in entry['inputs'])})"
+    return "0x" + keccak(signature.encode()).hex()
+
+
+@cache
 def _decoders() -> dict[tuple[str, str], Decoder]:
     """By contract and first topic."""
     table: dict[tuple[str, str], Decoder] = {}
     for contract in CONTRACTS:
         for entry in artifact(contract)["abi"]:
             if entry["type"] == "event" and entry["name"] in _FIELDS:
-                signature = f"{entry['name']}({','.join(i['type'] for i in entry['inputs'])})"
-                table[contract, "0x" + keccak(signature.encode()).hex()] = _decoder(entry)
+                table[contract, _topic(entry)] = _decoder(entry)
     return table
 
 

@@ -9,7 +9,7 @@ development packages: there is no network, no gas and nobody else.
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
@@ -21,10 +21,11 @@ from ledger.deployment import Contract, Deployment
 from ledger.errors import InvalidFile, LedgerUnavailable, NotFound
 from ledger.events import DEPLOYED, LedgerEvent
 from ledger.model import ZERO_ADDRESS, Address, Hash, address, keccak, to_hash
-from ledger.ports import Call, Logged, Receipt
+from ledger.ports import Call, Fees, Logged, Prepared, Receipt
 from ledger.proofs import AccountProof, Header, SlotProof, header_rlp
 from ledger.state import LedgerState
 
+TIP = 10**9
 _EMPTY_UNCLES = "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347"
 
 
@@ -35,6 +36,7 @@ class Faults:
     Attributes:
         unreachable: it answers nothing.
         refuse: it takes no transactions.
+        price: what a transaction must offer to be mined, in wei per gas.
         chain_id: it claims to be on another chain.
         logs: changes each list of logs it answers with: to omit, forge, double or move one.
         forge_proofs: how many of its next proofs are false (-1: all).
@@ -43,6 +45,7 @@ class Faults:
 
     unreachable: bool = False
     refuse: bool = False
+    price: int = 0
     chain_id: int | None = None
     logs: Callable[[list[Logged]], list[Logged]] = list
     forge_proofs: int = 0
@@ -75,8 +78,8 @@ class MemoryChain:
         self.address = address("0x" + keccak(b"relayer")[12:].hex())
         places = {name: addresses.get(name) or address("0x" + keccak(name.encode())[12:].hex()) for name in DEPLOYED}
         self._addresses, self._nodes = places, dict[bytes, bytes]()
-        self._prepared: dict[Hash, tuple[int, Call]] = {}
-        self._pending: list[Hash] = []
+        self._prepared: dict[Hash, tuple[Prepared, Call]] = {}
+        self._pending: dict[int, Hash] = {}
         self._emitted: list[LedgerEvent] = []
         self._fork = 0
         genesis = self._header(None, HexaryTrie(self._nodes).root_hash)
@@ -118,7 +121,7 @@ class MemoryChain:
             event = replace(emitted, at=at)
             state.apply(event)
             events.append((event, to_hash(keccak(b"own transaction %d %d" % (number, at)))))
-        for transaction in self._pending:
+        for transaction in self._mineable(parent.nonce):
             try:
                 found = self._contracts.execute(state, self._prepared[transaction][1], at)
             except Reverted:
@@ -128,11 +131,18 @@ class MemoryChain:
             for event in found:
                 state.apply(event)
             events += [(event, transaction) for event in found]
-        self._emitted, self._pending = [], []
+        nonce = parent.nonce + len(receipts)
+        self._emitted, self._pending = [], {n: name for n, name in self._pending.items() if n >= nonce}
         roots, state_root = self._store(state, parent.roots)
         header = self._header(parent.header, state_root, at)
         logged = (Logged(e, header.number, header.hash, i, t) for i, (e, t) in enumerate(events))
-        return Block(header, state, roots, tuple(logged), receipts, parent.nonce + len(receipts))
+        return Block(header, state, roots, tuple(logged), receipts, nonce)
+
+    def _mineable(self, nonce: int) -> Iterator[Hash]:
+        """What waits, in the order of its numbers, up to the first that is missing or offers too little."""
+        while (name := self._pending.get(nonce)) and self._prepared[name][0].fees.limit >= self.faults.price:
+            yield name
+            nonce += 1
 
     def _store(self, state: LedgerState, before: Mapping[str, bytes]) -> tuple[dict[str, bytes], bytes]:
         """Write the storage tries, each from where it was, and the state trie; nothing old is lost."""
@@ -174,7 +184,7 @@ class MemoryChain:
 
     def drop_pending(self) -> int:
         """Forget the transactions that wait; returns how many."""
-        dropped, self._pending = len(self._pending), []
+        dropped, self._pending = len(self._pending), {}
         return dropped
 
     # the port Chain
@@ -220,6 +230,11 @@ class MemoryChain:
         wallet = self._contracts.wallets.get(account)
         return wallet is not None and wallet(digest, signature)
 
+    def with_code(self, accounts: Collection[Address]) -> set[Address]:
+        """Those of some accounts that have code: the `wallets` of the contracts."""
+        self._reach()
+        return set(accounts) & self._contracts.wallets.keys()
+
     def proof(self, block: Hash, contract: str, slots: Sequence[Hash]) -> tuple[AccountProof, tuple[SlotProof, ...]]:
         """Nodes of the tries as of a block; with `forge_proofs`, one byte of the last slot's is another."""
         found = self._block(block)
@@ -238,7 +253,7 @@ class MemoryChain:
 
     # the port Sender
 
-    def simulate(self, call: Call) -> str | None:
+    def simulate(self, call: Call, gas: int | None = None) -> str | None:  # noqa: ARG002 (there is no gas here)
         """None if the call would succeed now, otherwise the name of the contract's error."""
         self._reach()
         try:
@@ -247,29 +262,56 @@ class MemoryChain:
             return str(error)
         return None
 
-    def prepare(self, call: Call) -> tuple[Hash, bytes]:
-        """A transaction with the next nonce, not sent."""
+    def mined(self) -> int:
+        """How many transactions are in blocks."""
         self._reach()
-        nonce = self._blocks[-1].nonce + len(self._pending)
-        raw = json.dumps([nonce, repr(call)]).encode()
-        self._prepared[to_hash(keccak(raw))] = nonce, call
-        return to_hash(keccak(raw)), raw
+        return self._blocks[-1].nonce
+
+    def fees(self) -> Fees:
+        """What this node thinks that a transaction should offer, whatever is demanded."""
+        self._reach()
+        return Fees(2 * TIP, TIP)
+
+    def prepare(self, call: Call, nonce: int, fees: Fees, gas: int | None = None) -> Prepared:
+        """A transaction, not sent."""
+        self._reach()
+        raw = json.dumps([nonce, fees.limit, fees.tip, repr(call), gas]).encode()
+        prepared = Prepared(to_hash(keccak(raw)), raw, nonce, fees)
+        self._prepared[prepared.hash] = prepared, call
+        return prepared
+
+    def reprice(self, transaction: bytes, fees: Fees) -> Prepared:
+        """The same transaction with other fees, not sent."""
+        prepared, call = self._prepared[to_hash(keccak(transaction))]
+        return self.prepare(call, prepared.nonce, fees, json.loads(transaction)[-1])
 
     def send(self, transaction: bytes) -> None:
-        """Let a prepared transaction wait to be mined; one whose nonce is used up by another is refused."""
+        """Let a prepared transaction wait to be mined.
+
+        Refused are one whose number is used up, and one that offers less than a tenth more than what waits with its
+        number.
+        """
         self._reach()
         name = to_hash(keccak(transaction))
         if self.knows(name):
             return
-        if self.faults.refuse or self._prepared[name][0] != self._blocks[-1].nonce + len(self._pending):
+        prepared = self._prepared[name][0]
+        if self.faults.refuse or prepared.nonce < self._blocks[-1].nonce or not self._outbids(prepared):
             raise LedgerUnavailable("The Ethereum node refused the transaction (simulated).")
-        self._pending.append(name)
+        self._pending[prepared.nonce] = name
         if self.automine:
             self.mine()
 
+    def _outbids(self, prepared: Prepared) -> bool:
+        waiting = self._pending.get(prepared.nonce)
+        if waiting is None:
+            return True
+        old, new = self._prepared[waiting][0].fees, prepared.fees
+        return new.limit * 10 >= old.limit * 11 and new.tip * 10 >= old.tip * 11
+
     def knows(self, transaction: Hash) -> bool:
         """Whether a transaction is in a block or waiting."""
-        return transaction in self._pending or self.receipt(transaction) is not None
+        return transaction in self._pending.values() or self.receipt(transaction) is not None
 
     def receipt(self, transaction: Hash) -> Receipt | None:
         """Where a transaction was included, or None while it is not."""

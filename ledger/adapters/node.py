@@ -4,11 +4,13 @@ import itertools
 import json
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
+import msgspec
 import urllib3
 
-from ledger.errors import LedgerUnavailable
+from ledger.errors import InvalidInput, LedgerUnavailable
 
 TIMEOUT = 5.0
 """Seconds after which a node that has not answered counts as unreachable."""
@@ -17,6 +19,17 @@ MAX_ANSWER = 256 * 2**20
 AT_ONCE = 100
 """Calls in one request; nodes refuse larger batches."""
 _CHUNK = 2**18
+_NO_GAS = ("out of gas", "outofgas", "oog", "gas required exceeds allowance", "reentrancy sentry")
+"""As geth, Hardhat and revm (anvil, reth) say it; the last is writing to storage with 2,300 left (EIP-2200)."""
+T = TypeVar("T")
+
+
+class _Answer(msgspec.Struct, Generic[T]):
+    """A JSON-RPC answer whose result is of a known type."""
+
+    id: int
+    result: T | msgspec.UnsetType = msgspec.UNSET
+    error: Any = None
 
 
 class Reverted(LedgerUnavailable):
@@ -27,6 +40,10 @@ class Reverted(LedgerUnavailable):
         self.data = data
 
 
+class OutOfGas(LedgerUnavailable):
+    """The node ran a call, and the gas it was given did not suffice."""
+
+
 class Node:
     """One endpoint, usable from several threads.
 
@@ -35,12 +52,17 @@ class Node:
         timeout: seconds for a whole answer, not for each piece of it.
 
     Raises:
-        LedgerUnavailable: the URL names nothing that could be asked.
+        InvalidInput: the URL names nothing that could be asked.
     """
 
     def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise LedgerUnavailable(f"{url} does not name an Ethereum node; it should look like http://127.0.0.1:8545")
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise InvalidInput(f"{url} does not name an Ethereum node; it should look like http://127.0.0.1:8545")
         self.url, self._timeout = url, timeout
         # A connection that the node dropped meanwhile is replaced; a request that was sent is never repeated.
         self._pool = urllib3.PoolManager(
@@ -58,6 +80,26 @@ class Node:
         name = next(self._ids)
         answer = self._exchange({"jsonrpc": "2.0", "id": name, "method": method, "params": list(params)})
         return self._result(answer, name, method)
+
+    def request_as(self, kind: type[T], method: str, *params: Any) -> T:
+        """As `request`, with the result read straight into a type: several times faster where there are many logs.
+
+        Raises:
+            LedgerUnavailable, Reverted: as `request`; or the result is not of that type.
+        """
+        name = next(self._ids)
+        data = self._post({"jsonrpc": "2.0", "id": name, "method": method, "params": list(params)})
+        try:
+            answer = msgspec.json.decode(data, type=_Answer[kind])  # type: ignore[valid-type]
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise LedgerUnavailable(
+                f"The Ethereum node answered {method} with something that cannot be read."
+            ) from error
+        told = {"id": answer.id, "error": answer.error}
+        if answer.result is not msgspec.UNSET:
+            told["result"] = answer.result
+        found: T = self._result(told, name, method)
+        return found
 
     def batch(self, method: str, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
         """The results of many calls of one method, in their order.
@@ -81,6 +123,12 @@ class Node:
         return results
 
     def _exchange(self, body: Any) -> Any:
+        try:
+            return json.loads(self._post(body))
+        except (ValueError, RecursionError) as error:
+            raise LedgerUnavailable(f"The Ethereum node does not answer ({type(error).__name__}).") from error
+
+    def _post(self, body: Any) -> bytearray:
         deadline = time.monotonic() + self._timeout
         try:
             answer = self._pool.request("POST", self.url, body=json.dumps(body).encode(), preload_content=False)
@@ -92,9 +140,9 @@ class Node:
                         answer.close()
                         raise LedgerUnavailable("The Ethereum node takes too long to answer.")
                 answer.release_conn()
-            return json.loads(data)
-        except (OSError, ValueError, RecursionError, urllib3.exceptions.HTTPError) as error:
+        except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
             raise LedgerUnavailable(f"The Ethereum node does not answer ({type(error).__name__}).") from error
+        return data
 
     @staticmethod
     def _result(answer: Any, name: int, method: str) -> Any:
@@ -103,6 +151,8 @@ class Node:
         if (error := answer.get("error")) is not None:
             if (data := _revert_data(error)) is not None:
                 raise Reverted(data)
+            if _out_of_gas(error):
+                raise OutOfGas("The gas does not suffice for the call.")
             # A node's message may quote what we sent; its code says enough to a person and less to a log.
             code = error.get("code") if isinstance(error, dict) else "?"
             raise LedgerUnavailable(f"The Ethereum node refused {method} (error {code}).")
@@ -122,3 +172,9 @@ def _revert_data(error: Any) -> str | None:
     if isinstance(data, str) and data.startswith("0x"):
         return data
     return "0x" if isinstance(error, dict) and error.get("code") == 3 else None
+
+
+def _out_of_gas(error: Any) -> bool:
+    """Whether a call ended for want of gas. There is no code of its own for that: each node says it in words."""
+    message = error.get("message") if isinstance(error, dict) else None
+    return isinstance(message, str) and any(words in message.lower() for words in _NO_GAS)

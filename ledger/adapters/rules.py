@@ -26,7 +26,18 @@ from ledger.events import (
     Suspended,
     SuspensionChanged,
 )
-from ledger.model import RIGHT_GRANT, RIGHT_REVOKE, ZERO_ADDRESS, ZERO_HASH, Address, Hash, keccak, to_hash
+from ledger.model import (
+    LONGEST_CONSENT,
+    RIGHT_GRANT,
+    RIGHT_REVOKE,
+    ZERO_ADDRESS,
+    ZERO_HASH,
+    Address,
+    Hash,
+    given_at,
+    keccak,
+    to_hash,
+)
 from ledger.ports import Call
 from ledger.slots import anchor_slot, delegation_slot, document_slots, entry_slot, head_slot, party_slot, subject_slot
 from ledger.state import ROLES, DelegationState, LedgerState
@@ -92,7 +103,7 @@ class _Registry:
     def execute(self, function: str, *arguments: Any) -> Sequence[LedgerEvent]:
         match function, arguments:
             case "grant", (hashes,):
-                self._may_grant(self.sender)
+                self._may_grant(self.sender, self.now)
                 return self._grant(self.sender, hashes, self.sender)
             case "grantFor", _:
                 return self._grant_for(*arguments)
@@ -115,11 +126,10 @@ class _Registry:
                 self._authorise(subject, signer, RIGHT_REVOKE, message_hash("RevokeAll", subject, before), signature)
                 return self._revoke_all(subject, before, signer)
             case "suspend", (suspended,):
-                at = self._present(suspended, self.state.subject(self.sender).suspension_at)
-                news = self._suspension_news(self.sender, suspended, at)
-                return [Suspended(self.now, self.sender, suspended, at, self.sender)] if news else []
+                news = self._suspension_news(self.sender, suspended, self.now)
+                return [Suspended(self.now, self.sender, suspended, self.now, self.sender)] if news else []
             case "suspendFor", (subject, suspended, at, signer, signature):
-                _require(at <= self.now + CLOCK_DRIFT, "TooFarAhead")
+                _require(at <= self._latest(suspended), "TooFarAhead")
                 news = self._suspension_news(subject, suspended, at)
                 right = RIGHT_REVOKE if suspended else RIGHT_GRANT
                 self._authorise(subject, signer, right, message_hash("Suspension", subject, suspended, at), signature)
@@ -131,11 +141,10 @@ class _Registry:
                 return self._close(subject, signer)
             case "delegate", (delegate, rights, until):
                 self._check_delegation(self.sender, delegate, rights)
-                at = self._present(rights == 0, self._delegation(self.sender, delegate).at)
-                news = self._delegation_news(self.sender, delegate, rights, at)
-                return [Delegated(self.now, self.sender, delegate, rights, until, at)] if news else []
+                news = self._delegation_news(self.sender, delegate, rights, self.now)
+                return [Delegated(self.now, self.sender, delegate, rights, until, self.now)] if news else []
             case "delegateFor", (subject, delegate, rights, until, at, signature):
-                _require(at <= self.now + CLOCK_DRIFT, "TooFarAhead")
+                _require(at <= self._latest(rights == 0), "TooFarAhead")
                 self._check_delegation(subject, delegate, rights)
                 news = self._delegation_news(subject, delegate, rights, at)
                 message = message_hash("Delegation", subject, delegate, rights, until, at)
@@ -155,17 +164,18 @@ class _Registry:
             state.apply(event)
         return _Registry(self.contracts, state, self.now, self.sender)
 
-    def _may_grant(self, subject: Address) -> None:
+    def _may_grant(self, subject: Address, given: int) -> None:
         current = self.state.subject(subject)
         _require(not current.closed, "SubjectClosed")
         _require(not current.suspended, "SubjectSuspended")
-        _require(self.now > current.revoked_before, "RevokedUntil")
+        _require(given > current.revoked_before, "RevokedUntil")
 
     def _grant_for(
         self, subject: Address, hashes: Sequence[bytes], deadline: int, signer: Address, signature: bytes
     ) -> Sequence[LedgerEvent]:
         _require(self.now <= deadline, "DeadlinePassed")
-        self._may_grant(subject)
+        _require(deadline <= self.now + LONGEST_CONSENT, "DeadlineTooFar")
+        self._may_grant(subject, given_at(deadline))
         message = commitment_hash("Consent", subject, _names(hashes), deadline)
         self._authorise(subject, signer, RIGHT_GRANT, message, signature)
         return self._grant(subject, hashes, signer)
@@ -210,9 +220,9 @@ class _Registry:
         _require(delegate not in (ZERO_ADDRESS, subject), "InvalidDelegate")
         _require(not rights & ~_ALL_RIGHTS, "InvalidRights")
 
-    def _present(self, narrows: bool, last: int) -> int:
-        """The instant of a word the sender says itself: one that narrows is never late."""
-        return max(last, self.now) if narrows else self.now
+    def _latest(self, narrows: bool) -> int:
+        """How late a relayed word may be dated: only one that narrows ahead of the block."""
+        return self.now + CLOCK_DRIFT if narrows else self.now
 
     def _authorise(self, subject: Address, signer: Address, right: int, message: bytes, signature: bytes) -> None:
         if signer != subject:

@@ -3,48 +3,60 @@
 import json
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import (
+    URL,
     Connection,
     Engine,
     RowMapping,
     Table,
+    bindparam,
     create_engine,
     delete,
     event,
     func,
     insert,
+    inspect,
+    literal_column,
     make_url,
     or_,
     select,
-    tuple_,
     union,
     update,
 )
-from sqlalchemy.exc import IntegrityError, InternalError, OperationalError, SQLAlchemyError
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from ledger.adapters import tables as t
+from ledger.adapters.cohorts import OPEN, Cohorts, relay_of, relay_row
+from ledger.adapters.elections import Elected, FileLock, Lock, PostgresLock
+from ledger.adapters.hot import IN
 from ledger.documents import Form, Profile, Terms, document_hash
-from ledger.errors import Unavailable
+from ledger.errors import InvalidInput, Unavailable
 from ledger.events import LedgerEvent
-from ledger.merkle import LogView, completed, leaf_hash
-from ledger.model import MESSAGES, Address, Approval, Consent, Grant, Hash, Item, Record
+from ledger.merkle import LogView
+from ledger.model import Address, Approval, Consent, Grant, Hash, Item, Record, given_at
 from ledger.ports import (
+    Election,
     Erased,
+    Fees,
     Invitation,
+    KeptAnswer,
     LogEntry,
     Logged,
-    Material,
     Offer,
+    OfferMessage,
     Relay,
+    Sent,
     StoredDecision,
     StoredItem,
     StoredRecord,
@@ -54,12 +66,14 @@ from ledger.typed_data import struct_hash
 
 _EVENTS: dict[str, Any] = {cls.__name__: cls for cls in get_args(LedgerEvent)}
 _DOCUMENTS: dict[str, type[Form | Terms | Profile]] = {cls.TYPE: cls for cls in (Form, Terms, Profile)}
-_OPEN = ("accepted", "sent", "recorded")
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _LOCK = 0x766F6C656E73
-"""Of PostgreSQL: "volens", as a number. The key store, which may be in the same database, does not take it."""
+"""Of PostgreSQL: "volens", as a number."""
 PATIENCE = 30_000
 """Milliseconds a unit of work waits for another on PostgreSQL; as long as on SQLite."""
+LOG_PAGES = 16_384
+"""Pages of SQLite's log (64 MiB) at which a unit of work writes it back itself, should `tidy` not be called."""
 IDLE = 60_000
 """Milliseconds after which PostgreSQL ends a unit of work that does nothing: its process hangs, and others wait."""
 _NETWORK = {
@@ -96,12 +110,17 @@ def open_engine(url: str) -> Engine:
         connection.isolation_level = None  # we say BEGIN ourselves, below
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
             connection.execute(f"PRAGMA {pragma}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _network(url: URL) -> dict[str, int]:
+    return {name: value for name, value in _NETWORK.items() if name not in url.query}
 
 
 def _open_postgres(url: str) -> Engine:
@@ -111,8 +130,7 @@ def _open_postgres(url: str) -> Engine:
     is read comes from after the lock was got, which READ COMMITTED gives and SERIALIZABLE does not.
     """
     url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-    network = {name: value for name, value in _NETWORK.items() if name not in make_url(url).query}
-    options: dict[str, Any] = {"isolation_level": "READ COMMITTED", "connect_args": network}
+    options: dict[str, Any] = {"isolation_level": "READ COMMITTED", "connect_args": _network(make_url(url))}
     engine = create_engine(url, pool_pre_ping=True, hide_parameters=True, **options)
 
     @event.listens_for(engine, "connect")
@@ -130,6 +148,27 @@ def _open_postgres(url: str) -> Engine:
     return engine
 
 
+# Statements that are asked for often are built once: building one costs more than the database's answer.
+
+
+@cache
+def _insertion(dialect: str, table: Table) -> Any:
+    """Insert a row, unless its key is taken; returns something if it was inserted."""
+    return _INSERTS[dialect](table).on_conflict_do_nothing().returning(literal_column("1"))
+
+
+@cache
+def _position(table: Table) -> Any:
+    """The next position in a table."""
+    return select(func.coalesce(func.max(table.c.position), 0) + 1)
+
+
+@cache
+def _selection(table: Table, names: tuple[str, ...]) -> Any:
+    """A row by some of its columns."""
+    return select(table).where(*(table.c[name] == bindparam(name) for name in names))
+
+
 class SqlStore:
     """The port `Store` on a database URL.
 
@@ -137,16 +176,23 @@ class SqlStore:
         url: an SQLAlchemy URL, for example ``sqlite:////var/lib/volens/volens.db``.
 
     Raises:
-        Unavailable: the database cannot be opened.
+        Unavailable: the database cannot be opened. InvalidInput: it is that of the key store.
     """
 
     def __init__(self, url: str) -> None:
         try:
             self._engine = open_engine(url)
+            if inspect(self._engine).has_table("record_keys"):
+                self._engine.dispose()
+                raise InvalidInput(
+                    "This is the database of the key store. The store must be apart from it, or every backup of the "
+                    "store would hold the keys: set VOLENS_DATABASE_URL to another."
+                )
             migrate(self._engine)
         except SQLAlchemyError as error:
             raise Unavailable(f"The database cannot be opened: {type(error).__name__}.") from error
         self._lock = threading.Lock()
+        self._elections: list[Elected] = []
 
     @contextmanager
     def begin(self) -> Iterator["SqlTransaction"]:
@@ -160,6 +206,34 @@ class SqlStore:
                 yield SqlTransaction(connection)
         except (OperationalError, InternalError) as error:  # PostgreSQL says the latter of a standby, which only reads
             raise Unavailable(f"The database cannot be used: {type(error.orig).__name__}.") from error
+
+    def election(self, duty: str) -> Election:
+        """Who does a thing that only one of all processes on this database may do."""
+        url = self._engine.url
+        lock: Lock | None = None  # what is in memory is nobody else's
+        if self._engine.dialect.name == "postgresql":
+            lock = PostgresLock(url, duty, _network(url))
+        elif url.database:
+            lock = FileLock(Path(f"{url.database}.{duty}.lock"))
+        self._elections.append(Elected(self, duty, lock))
+        return self._elections[-1]
+
+    def elected(self) -> set[str]:
+        """The duties that this process was elected for."""
+        return {elected.duty for elected in self._elections if elected.holds}
+
+    def tidy(self) -> None:
+        """Write SQLite's log back into the database, beside the units of work, which would else do so in turn."""
+        if self._engine.dialect.name != "sqlite" or isinstance(self._engine.pool, StaticPool):
+            return
+        try:
+            raw = self._engine.raw_connection()
+            try:
+                raw.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            finally:
+                raw.close()
+        except (SQLAlchemyError, sqlite3.OperationalError) as error:
+            raise Unavailable(f"The database cannot be used: {type(error).__name__}.") from error
 
     def scrub(self) -> None:
         """Write SQLite's log back and empty it; vacuum PostgreSQL's tables. What was deleted is then overwritten."""
@@ -178,32 +252,30 @@ class SqlStore:
             raise Unavailable(f"The database cannot be used: {type(error).__name__}.") from error
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and let others do what this process was elected for."""
+        for elected in self._elections:
+            elected.resign()
         self._engine.dispose()
 
 
-class SqlTransaction:
+class SqlTransaction(Cohorts):
     """The port `Transaction` on one database connection."""
 
     def __init__(self, connection: Connection) -> None:
-        self._db = connection
+        super().__init__(connection)
+        self._documents: dict[Hash, Form | Terms | Profile] = {}
+        """Those that were read in this unit of work: many consents name the same form."""
 
     def _add(self, table: Table, **values: Any) -> bool:
         """Insert a row; False when its key is taken."""
-        try:
-            with self._db.begin_nested():
-                self._db.execute(insert(table).values(**values))
-        except IntegrityError:
-            return False
-        return True
+        return self._db.execute(_insertion(self._db.dialect.name, table), values).first() is not None
 
     def _next(self, table: Table) -> int:
         """The next position in a table; transactions that write come one after the other."""
-        return int(self._db.execute(select(func.coalesce(func.max(table.c.position), 0) + 1)).scalar_one())
+        return int(self._db.execute(_position(table)).scalar_one())
 
     def _row(self, table: Table, **key: Any) -> RowMapping | None:
-        query = select(table).where(*(table.c[name] == value for name, value in key.items()))
-        return self._db.execute(query).mappings().first()
+        return self._db.execute(_selection(table, tuple(key)), key).mappings().first()
 
     # indexed chain
 
@@ -226,7 +298,7 @@ class SqlTransaction:
                         "block_hash": logged.block_hash,
                         "transaction": logged.transaction,
                         "name": type(logged.event).__name__,
-                        "fields": asdict(logged.event),
+                        "fields": vars(logged.event),  # `asdict` copies, at several times the cost
                     }
                     for logged in events
                 ],
@@ -265,12 +337,6 @@ class SqlTransaction:
     def add_denial(self, kind: str, subject: Address, value: str, at: int) -> None:
         """Remember a withdrawal for ever."""
         self._add(t.denials, kind=kind, subject=subject, value=value, at=at)
-
-    def denials(self, subjects: Iterable[Address]) -> list[tuple[str, Address, str]]:
-        """The remembered withdrawals of some subjects: (kind, subject, value)."""
-        query = select(t.denials.c.kind, t.denials.c.subject, t.denials.c.value)
-        rows = self._db.execute(query.where(t.denials.c.subject.in_(list(subjects))))
-        return [(kind, Address(subject), value) for kind, subject, value in rows]
 
     # records, invitations, offers, documents
 
@@ -311,42 +377,6 @@ class SqlTransaction:
         stored = tuple(_item(item) for item in self._db.execute(query).mappings())
         return StoredRecord(Record.from_json(row["record"]), record, row["signature"], stored)
 
-    def material(self, records: Collection[Hash]) -> dict[Hash, Material]:
-        """What decisions about some records need, in four queries."""
-        wanted = list(records)
-        rows = self._db.execute(
-            select(t.records.c.hash, t.records.c.record, t.records.c.signature).where(t.records.c.hash.in_(wanted))
-        ).all()
-        items: dict[str, list[Any]] = {}
-        grants: dict[str, list[Any]] = {}
-        approvals: dict[str, list[Any]] = {}
-        for record, *item in self._db.execute(
-            select(t.items.c.record, t.items.c.item)
-            .where(t.items.c.record.in_(wanted))
-            .order_by(t.items.c.record, t.items.c.position)
-        ):
-            items.setdefault(record, []).append(item[0])
-        for record, *grant in self._db.execute(
-            select(t.grants.c.record, t.grants.c.hash, t.grants.c.grant).where(t.grants.c.record.in_(wanted))
-        ):
-            grants.setdefault(record, []).append(tuple(grant))
-        for record, *approval in self._db.execute(
-            select(t.approvals.c.record, t.approvals.c.hash, t.approvals.c.approval, t.approvals.c.signature).where(
-                t.approvals.c.record.in_(wanted)
-            )
-        ):
-            approvals.setdefault(record, []).append(tuple(approval))
-        return {
-            record: Material(
-                value,
-                signature,
-                tuple(items.get(record, ())),
-                tuple(grants.get(record, ())),
-                tuple(approvals.get(record, ())),
-            )
-            for record, value, signature in rows
-        }
-
     def records_naming(self, recipient: Address, holder: Address | None, after: str, limit: int) -> list[Hash]:
         """Records with a grant or an approval that names a recipient, in order of their hashes."""
         named = union(
@@ -358,13 +388,47 @@ class SqlTransaction:
             query = query.where(or_(t.records.c.controller == holder, t.records.c.subject == holder))
         return [Hash(name) for (name,) in self._db.execute(query.order_by(t.records.c.hash).limit(limit))]
 
+    def add_reference(self, code: str, record: Hash, recipient: Address) -> None:
+        """Keep a code."""
+        self._db.execute(insert(t.references).values(code=code, record=record, recipient=recipient))
+
+    def reference(self, code: str) -> tuple[Hash, Address] | None:
+        """What a code names."""
+        row = self._row(t.references, code=code)
+        return (Hash(row["record"]), Address(row["recipient"])) if row else None
+
+    def references_of(self, record: Hash) -> dict[Address, str]:
+        """The codes of a record by recipient."""
+        query = select(t.references.c.recipient, t.references.c.code).where(t.references.c.record == record)
+        return {Address(recipient): code for recipient, code in self._db.execute(query)}
+
+    def names(self, record: Hash, recipient: Address) -> bool:
+        """Whether a grant or an approval of a record names a recipient."""
+        return any(self._row(table, record=record, recipient=recipient) for table in (t.grants, t.approvals))
+
+    def records_touched(
+        self, subjects: Collection[Address], grants: Collection[Hash], records: Collection[Hash]
+    ) -> set[Hash]:
+        """The records of some subjects and stewards, of some grants, and those of some hashes that are records."""
+        named = self._named(f"SELECT hash FROM records WHERE hash {IN} OR subject {IN}", {*records, *subjects})  # noqa: S608 (no input)
+        granted = self._named(f"SELECT record FROM grants WHERE hash {IN}", grants)  # noqa: S608
+        signed = self._named(
+            f'SELECT record FROM grants WHERE hash IN (SELECT "grant" FROM consent_grants WHERE consent IN '  # noqa: S608
+            f"(SELECT hash FROM consents WHERE subject {IN}))",
+            subjects,
+        )
+        return {Hash(name) for (name,) in [*named, *granted, *signed]}
+
     def records_of(self, subject: Address) -> list[Hash]:
         """The records of a subject."""
         return [Hash(h) for (h,) in self._db.execute(select(t.records.c.hash).where(t.records.c.subject == subject))]
 
     def knows(self, subject: Address) -> bool:
-        """Whether a pseudonym has answered an invitation, has a record, or has signed a consent."""
-        return any(self._row(table, subject=subject) for table in (t.invitations, t.records, t.consents))
+        """Whether a pseudonym has answered an invitation, has signed, or is subject or steward of a record."""
+        if any(self._row(table, subject=subject) for table in (t.invitations, t.records, t.consents)):
+            return True
+        named = t.records.c.record["stewards"].as_string().contains(subject)
+        return self._db.execute(select(t.records.c.hash).where(named).limit(1)).first() is not None
 
     def erase(self, record: Hash, at: int) -> Erased | None:
         """Delete what can be read of a record, and remember that it was there."""
@@ -381,7 +445,7 @@ class SqlTransaction:
             )
             if message["subject"] == subject or any(g["record"] == record for g in message.get("grants", ()))
         ]
-        if any(status in _OPEN for _, status in relays):
+        if any(status in OPEN for _, status in relays):
             return None
         parties = tuple(dict.fromkeys((found.record.controller, subject, *stewards)))
         erased = Erased(record, parties, at, tuple(item.sealed for item in found.items))
@@ -392,11 +456,14 @@ class SqlTransaction:
             (t.consent_grants, t.consent_grants.c.grant.in_(names)),
             (t.grants, t.grants.c.record == record),
             (t.approvals, t.approvals.c.record == record),
+            (t.references, t.references.c.record == record),
             (t.offers, t.offers.c.record == record),
+            (t.offer_messages, t.offer_messages.c.record == record),
             (t.items, t.items.c.record == record),
             (t.records, t.records.c.hash == record),
             (t.uploads, t.uploads.c.sealed.in_(erased.sealed)),
             (t.relays, t.relays.c.id.in_([name for name, _ in relays])),
+            (t.held, t.held.c.record == record),
         ):
             self._db.execute(delete(table).where(rows))
         answered = update(t.invitations).where(t.invitations.c.subject == subject)
@@ -408,11 +475,6 @@ class SqlTransaction:
         """What is remembered of an erased record."""
         row = self._row(t.erasures, record=record)
         return _erased(row) if row else None
-
-    def erased_of(self, records: Collection[Hash]) -> set[Hash]:
-        """Which of some records were erased."""
-        query = select(t.erasures.c.record).where(t.erasures.c.record.in_(list(records)))
-        return {Hash(name) for (name,) in self._db.execute(query)}
 
     def erasures(self) -> list[Erased]:
         """Every erased record."""
@@ -470,6 +532,20 @@ class SqlTransaction:
         grants = tuple(Grant.from_json(grant) for grant in row["grants"])
         return Offer(row["record"], grants, row["language"], row["expires_at"])
 
+    def add_offer_message(self, token: str, message: OfferMessage) -> None:
+        """Store what somebody said about an offer."""
+        said = select(func.count()).select_from(t.offer_messages).where(t.offer_messages.c.token == token)
+        position = self._db.execute(said).scalar_one()
+        self._add(t.offer_messages, token=token, position=position, **asdict(message))
+
+    def offer_messages(self, token: str) -> list[OfferMessage]:
+        """What was said about an offer, in order."""
+        rows = select(t.offer_messages).where(t.offer_messages.c.token == token).order_by(t.offer_messages.c.position)
+        return [
+            OfferMessage(Hash(row["record"]), row["kind"], Address(row["author"]), row["text"], row["at"])
+            for row in self._db.execute(rows).mappings()
+        ]
+
     def add_document(self, document: Form | Terms | Profile) -> Hash:
         """Store a document under its hash; storing it again is harmless."""
         name = document_hash(document)
@@ -478,13 +554,9 @@ class SqlTransaction:
 
     def document(self, document: Hash) -> Form | Terms | Profile | None:
         """A document by its hash."""
-        row = self._row(t.documents, hash=document)
-        return _DOCUMENTS[row["body"]["type"]].from_json(row["body"]) if row else None
-
-    def documents(self, names: Collection[Hash]) -> dict[Hash, dict[str, Any]]:
-        """Documents by hash, as they are stored."""
-        query = select(t.documents.c.hash, t.documents.c.body).where(t.documents.c.hash.in_(list(names)))
-        return {Hash(name): body for name, body in self._db.execute(query)}
+        if document not in self._documents and (row := self._row(t.documents, hash=document)):
+            self._documents[document] = _DOCUMENTS[row["body"]["type"]].from_json(row["body"])
+        return self._documents.get(document)
 
     # consents
 
@@ -515,6 +587,15 @@ class SqlTransaction:
         """A grant by its hash."""
         row = self._row(t.grants, hash=grant)
         return Grant.from_json(row["grant"]) if row else None
+
+    def grants_said(self, subject: Address) -> list[tuple[Hash, int]]:
+        """Every grant in a stored consent of a subject, and when she said so: given or received, the earlier."""
+        query = (
+            select(t.consent_grants.c.grant, t.consents.c.deadline, t.consents.c.at)
+            .join(t.consents, t.consents.c.hash == t.consent_grants.c.consent)
+            .where(t.consents.c.subject == subject)
+        )
+        return [(grant, min(given_at(deadline), at)) for grant, deadline, at in self._db.execute(query)]
 
     def consents_with(self, grant: Hash) -> list[tuple[Consent, Address, bytes]]:
         """The signed consents that contain a grant, with signer and signature."""
@@ -556,34 +637,22 @@ class SqlTransaction:
 
     def add_relay(self, relay: Relay) -> Relay:
         """Store a message to be relayed; one with the same id returns what is stored."""
-        position = self._next(t.relays)
-        added = self._add(
-            t.relays,
-            id=relay.id,
-            position=position,
-            withdrawal=not isinstance(relay.message, Consent),
-            type=relay.message.TYPE,
-            message=relay.message.to_json(),
-            signer=relay.signer,
-            signature=relay.signature,
-            status=relay.status,
-            received_at=relay.received_at,
-        )
+        added = self._add(t.relays, **relay_row(relay, self._next(t.relays)))
         return relay if added else self.relay(relay.id) or relay
 
     def relay(self, relay: str) -> Relay | None:
         """A relay by its id."""
         row = self._row(t.relays, id=relay)
-        return _relay(row) if row else None
+        return relay_of(row) if row else None
 
     def open_relays(self) -> list[Relay]:
         """What is not yet final or failed: withdrawals first, then oldest first."""
         query = (
             select(t.relays)
-            .where(t.relays.c.status.in_(_OPEN))
+            .where(t.relays.c.status.in_(OPEN), t.relays.c.cohort.is_(None))
             .order_by(t.relays.c.withdrawal.desc(), t.relays.c.position)
         )
-        return [_relay(row) for row in self._db.execute(query).mappings()]
+        return [relay_of(row) for row in self._db.execute(query).mappings()]
 
     def relay_counts(self) -> dict[str, tuple[int, int]]:
         """How many relays have which status, and when the oldest of them was received."""
@@ -591,14 +660,70 @@ class SqlTransaction:
         rows = self._db.execute(select(*columns).group_by(t.relays.c.status))
         return {status: (count, oldest) for status, count, oldest in rows}
 
+    def late_relays(self, before: int) -> tuple[int, int | None]:
+        """How many messages that were received before a time are in no block, and when the oldest came."""
+        late = t.relays.c.status.in_(("accepted", "sent")) & (t.relays.c.received_at < before)
+        count, oldest = self._db.execute(select(func.count(), func.min(t.relays.c.received_at)).where(late)).one()
+        return count, oldest
+
     def reopen_relays_above(self, number: int) -> None:
         """Open again what was recorded in blocks that are gone; it is sent again."""
         lost = update(t.relays).where(t.relays.c.block_number > number)
         self._db.execute(lost.values(status="sent", block_number=None, block_hash=None))
 
-    def update_relay(self, relay: str, **changes: Any) -> None:
-        """Change the status columns of a relay."""
-        self._db.execute(update(t.relays).where(t.relays.c.id == relay).values(**changes))
+    def move_relays(self, old: Hash, new: Hash) -> None:
+        """What was on its way in one transaction is in another now."""
+        self._db.execute(update(t.relays).where(t.relays.c.transaction == old).values(transaction=new))
+
+    def update_relay(self, *relays: str, **changes: Any) -> None:
+        """Change the status columns of relays, all in the same way."""
+        self._db.execute(update(t.relays).where(t.relays.c.id.in_(relays)).values(**changes))
+
+    # transactions
+
+    def add_transaction(self, sent: Sent) -> None:
+        """Keep a signed transaction."""
+        values = asdict(sent)
+        fees = values.pop("fees")
+        position = self._next(t.transactions)
+        self._add(t.transactions, **values, position=position, fee_limit=fees["limit"], fee_tip=fees["tip"])
+
+    def transactions(self, sender: Address, nonce: int) -> list[Sent]:
+        """The transactions of an account from a number on, in order."""
+        query = select(t.transactions).where(t.transactions.c.sender == sender, t.transactions.c.nonce >= nonce)
+        rows = self._db.execute(query.order_by(t.transactions.c.nonce, t.transactions.c.position)).mappings()
+        return [_sent(row) for row in rows]
+
+    def attempts(self, transaction: Hash) -> list[Sent]:
+        """A transaction and those with the same content, newest first."""
+        first = select(t.transactions.c.first).where(t.transactions.c.hash == transaction).scalar_subquery()
+        query = select(t.transactions).where(t.transactions.c.first == first)
+        rows = self._db.execute(query.order_by(t.transactions.c.position.desc())).mappings()
+        return [_sent(row) for row in rows]
+
+    def forget_transactions(self, sender: Address, nonce: int, at: int) -> None:
+        """Forget old transactions with lower numbers."""
+        ours = (t.transactions.c.sender == sender) & (t.transactions.c.nonce < nonce)
+        self._db.execute(delete(t.transactions).where(ours, t.transactions.c.at < at))
+
+    # answers that are given again
+
+    def claim_answer(self, key: Hash, fingerprint: Hash, at: int, until: int) -> KeptAnswer | None:
+        """Claim a key, or find what was answered; forget what has expired."""
+        self._db.execute(delete(t.answers).where(t.answers.c.expires_at <= at))
+        if self._add(t.answers, key=key, fingerprint=fingerprint, sealed=b"", expires_at=until):
+            return None
+        row = self._row(t.answers, key=key)
+        return KeptAnswer(row["fingerprint"], row["status"], row["sealed"]) if row else None
+
+    def set_answer(self, key: Hash, status: int, sealed: bytes, until: int) -> None:
+        """Keep the answer to a claimed key."""
+        answered = update(t.answers).where(t.answers.c.key == key)
+        self._db.execute(answered.values(status=status, sealed=sealed, expires_at=until))
+
+    def drop_answer(self, key: Hash) -> None:
+        """Forget a claim that was not answered."""
+        self._db.execute(delete(t.answers).where(t.answers.c.key == key, t.answers.c.status.is_(None)))
 
     # sign-in
 
@@ -629,51 +754,6 @@ class SqlTransaction:
 
     # access log and decisions
 
-    def append_log(self, leaf: bytes, record: Hash | None) -> LogEntry:
-        """Append one entry; its index is the number of entries before it."""
-        return self.append_logs([(leaf, record)])[0]
-
-    def append_logs(self, leaves: Sequence[tuple[bytes, Hash | None]]) -> list[LogEntry]:
-        """Append several entries, each with the record it is about, in order."""
-        if not leaves:
-            return []
-        first = self._log_size()
-        made: dict[tuple[int, int], bytes] = {}
-        # What is complete so far at the log's right edge: all that new entries can be joined with, in one query.
-        edge = [(height, (first >> height) - 1) for height in range(1, 63) if first >> height & 1]
-        place = tuple_(t.log_nodes.c.height, t.log_nodes.c.position)
-        held = {
-            (height, position): bytes(found)
-            for height, position, found in self._db.execute(
-                select(t.log_nodes.c.height, t.log_nodes.c.position, t.log_nodes.c.hash).where(place.in_(edge))
-            )
-        }
-
-        def node(height: int, position: int) -> bytes:
-            found = made.get((height, position)) or held.get((height, position))
-            return self._log_node(height, position) if found is None else found
-
-        for index, (leaf, _) in enumerate(leaves, first):
-            for height, position, found in completed(index, leaf_hash(leaf), node):
-                made[height, position] = found
-        self._db.execute(
-            insert(t.log),
-            [{"index": index, "leaf": leaf, "record": record} for index, (leaf, record) in enumerate(leaves, first)],
-        )
-        if nodes := [{"height": h, "position": p, "hash": found} for (h, p), found in made.items() if h]:
-            self._db.execute(insert(t.log_nodes), nodes)
-        return [LogEntry(index, leaf) for index, (leaf, _) in enumerate(leaves, first)]
-
-    def _log_size(self) -> int:
-        return int(self._db.execute(select(func.coalesce(func.max(t.log.c.index), -1) + 1)).scalar_one())
-
-    def _log_node(self, height: int, position: int) -> bytes:
-        if height == 0:
-            leaf = self._db.execute(select(t.log.c.leaf).where(t.log.c.index == position)).scalar_one()
-            return bytes.fromhex(leaf_hash(leaf)[2:])
-        where = (t.log_nodes.c.height == height, t.log_nodes.c.position == position)
-        return bytes(self._db.execute(select(t.log_nodes.c.hash).where(*where)).scalar_one())
-
     def log_view(self) -> LogView:
         """The log's roots and proofs, as of this transaction."""
         return LogView(self._log_size(), self._log_node)
@@ -688,30 +768,16 @@ class SqlTransaction:
         query = select(t.log.c.leaf).where(t.log.c.index >= first).order_by(t.log.c.index).limit(limit)
         return [leaf for (leaf,) in self._db.execute(query)]
 
-    def add_decision(self, decision: str, value: Mapping[str, Any]) -> None:
-        """Store what a bundle of a decision will need."""
-        self.add_decisions([(decision, value)])
-
-    def add_decisions(self, decisions: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-        """Keep several decisions, in order."""
-        if decisions:
-            first = self._next(t.decisions)
-            rows = [
-                {"id": name, "position": position, "value": dict(value)}
-                for position, (name, value) in enumerate(decisions, first)
-            ]
-            self._db.execute(insert(t.decisions), rows)
-
     def decision(self, decision: str) -> StoredDecision | None:
         """What was stored of a decision."""
         row = self._row(t.decisions, id=decision)
-        return StoredDecision(row["id"], row["value"], row["bundle"]) if row else None
+        return self._decisions([row])[0] if row else None
 
-    def decisions_without_bundle(self, limit: int) -> list[StoredDecision]:
-        """The oldest decisions whose bundle was not made yet."""
+    def decisions_without_bundle(self, limit: int, after: int = 0) -> list[StoredDecision]:
+        """The oldest decisions whose bundle was not made yet, but for some."""
         query = select(t.decisions).where(t.decisions.c.bundle.is_(None))
-        rows = self._db.execute(query.order_by(t.decisions.c.position).limit(limit)).mappings()
-        return [StoredDecision(row["id"], row["value"], None) for row in rows]
+        query = query.order_by(t.decisions.c.position).limit(limit).offset(after)
+        return self._decisions(self._db.execute(query).mappings().all())
 
     def set_bundle(self, decision: str, bundle: bytes) -> None:
         """Keep the bundle of a decision."""
@@ -734,17 +800,6 @@ def _invitation(row: RowMapping | None) -> Invitation | None:
     return Invitation(row["controller"], row["title"], row["expires_at"], row["subject"], row["encryption_key"])
 
 
-def _relay(row: RowMapping) -> Relay:
-    return Relay(
-        row["id"],
-        MESSAGES[row["type"]].from_json(row["message"]),
-        row["signer"],
-        row["signature"],
-        row["status"],
-        row["received_at"],
-        row["transaction"],
-        row["raw"],
-        row["block_number"],
-        row["block_hash"],
-        row["problem"],
-    )
+def _sent(row: RowMapping) -> Sent:
+    fees = Fees(row["fee_limit"], row["fee_tip"])
+    return Sent(row["hash"], row["sender"], row["nonce"], row["raw"], fees, row["urgent"], row["at"], row["first"])

@@ -12,6 +12,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    UniqueConstraint,
 )
 
 metadata = MetaData()
@@ -104,6 +105,28 @@ offers = Table(
     Column("expires_at", BigInteger, nullable=False),
 )
 
+offer_messages = Table(
+    "offer_messages",
+    metadata,
+    Column("token", _hash, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("record", _hash, nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    Column("author", _address, nullable=False),
+    Column("text", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+# Short codes that name a record and a recipient to the outside.
+references = Table(
+    "record_references",
+    metadata,
+    Column("code", String(32), primary_key=True),
+    Column("record", _hash, nullable=False),
+    Column("recipient", _address, nullable=False),
+    UniqueConstraint("record", "recipient"),
+)
+
 documents = Table(
     "documents",
     metadata,
@@ -161,11 +184,61 @@ relays = Table(
     Column("signature", LargeBinary, nullable=False),
     Column("status", String(16), nullable=False, index=True),
     Column("received_at", BigInteger, nullable=False),
-    Column("transaction", _hash),
-    Column("raw", LargeBinary),
+    Column("transaction", _hash, index=True),
     Column("block_number", BigInteger),
     Column("block_hash", _hash),
     Column("problem", String),
+    Column("receipt", JSON),
+    Column("cohort", _hash, index=True),
+)
+
+# Consents that are recorded together, by one root.
+cohorts = Table(
+    "cohorts",
+    metadata,
+    Column("root", _hash, primary_key=True),
+    Column("controller", _address, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+# Where each of their grants lies in it: the signed consent with root and proof.
+held = Table(
+    "held",
+    metadata,
+    Column("root", _hash, primary_key=True),
+    Column("subject", _address, primary_key=True),
+    Column("grant", _hash, primary_key=True),
+    Column("record", _hash, nullable=False, index=True),
+    Column("relay", String(64), nullable=False),
+    Column("consent", JSON, nullable=False),
+)
+
+# What the account that pays has signed. `first` is the same for all that have the same content and number.
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("hash", _hash, primary_key=True),
+    Column("position", _serial, nullable=False, unique=True),
+    Column("sender", _address, nullable=False),
+    Column("nonce", BigInteger, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("fee_limit", BigInteger, nullable=False),
+    Column("fee_tip", BigInteger, nullable=False),
+    Column("urgent", Boolean, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("first", _hash, nullable=False, index=True),
+    Index("transactions_of_sender", "sender", "nonce"),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("key", _hash, primary_key=True),
+    Column("fingerprint", _hash, nullable=False),
+    Column("status", Integer),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
 )
 
 nonces = Table(
@@ -217,6 +290,14 @@ log_nodes = Table(
     Column("hash", LargeBinary, nullable=False),
 )
 
+# Of blocks that decisions stand on; each decision names those it needs by hash.
+headers = Table(
+    "headers",
+    metadata,
+    Column("hash", _hash, primary_key=True),
+    Column("rlp", LargeBinary, nullable=False),
+)
+
 decisions = Table(
     "decisions",
     metadata,
@@ -224,4 +305,10 @@ decisions = Table(
     Column("position", _serial, nullable=False, unique=True),
     Column("value", JSON, nullable=False),
     Column("bundle", LargeBinary),
+)
+Index(
+    "decisions_waiting",
+    decisions.c.position,
+    sqlite_where=decisions.c.bundle.is_(None),
+    postgresql_where=decisions.c.bundle.is_(None),
 )

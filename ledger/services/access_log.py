@@ -8,32 +8,39 @@ dropped without everybody who saw an earlier head noticing.
 import json
 import logging
 import secrets
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger.checkpoint import Checkpoint, sign_checkpoint, verifier_key
 from ledger.decisions import Decision
 from ledger.deployment import Deployment
-from ledger.errors import InvalidInput, LedgerUnavailable, Untrusted
+from ledger.errors import InvalidInput, Untrusted
 from ledger.evidence import Question
 from ledger.merkle import leaf_hash
 from ledger.model import Address, Hash, keccak, to_hash
-from ledger.ports import Call, LogEntry, Sender, Store, Transaction
+from ledger.ports import Call, Election, LogEntry, Sender, Store, Transaction
 from ledger.sealing import Secret
 from ledger.services.index import Index
+from ledger.services.sending import Outgoing
 
 _log = logging.getLogger(__name__)
 
+_SORTED = msgspec.json.Encoder(order="sorted")
 PAGE = 1000
 """Entries' hashes handed out at a time."""
 
 
 def new_id(prefix: str) -> str:
-    """A name for something the service made: not guessable, and telling what it is."""
-    return f"{prefix}_{secrets.token_hex(16)}"
+    """A name for something the service made: not guessable (80 bits), telling what it is, and growing with time.
+
+    Names that grow lie side by side in the store; random ones would each dirty a page of their own.
+    """
+    return f"{prefix}_{time.time_ns() >> 20 & 0xFFFFFFFFFFFF:012x}{secrets.token_hex(10)}"
 
 
 def note(
@@ -93,8 +100,8 @@ def leaf_of(
         "block": {"number": decision.moment.number, "hash": decision.moment.hash},
     }
     # Its names, codes, addresses and hashes are ASCII and its numbers small: sorted JSON is RFC 8785 then, and costs
-    # a tenth of it; a test compares the two.
-    return json.dumps(leaf, sort_keys=True, separators=(",", ":")).encode()
+    # a fiftieth of it; a test compares the two.
+    return _SORTED.encode(leaf)
 
 
 def read(entry: LogEntry) -> dict[str, Any]:
@@ -128,7 +135,6 @@ class Anchor:
     root: Hash
     at: int
     transaction: Hash
-    raw: str
     block: int | None = None
     final: bool = False
     held: int = 0
@@ -139,8 +145,10 @@ class AccessLog:
 
     Args:
         sender: who anchors it; its address is part of the log's name.
+        outgoing: its transactions.
         key: 32 bytes; the Ed25519 key that signs checkpoints.
         interval: seconds between two anchors of a growing log.
+        election: who sends, of all processes with the sender's key.
     """
 
     def __init__(
@@ -148,14 +156,17 @@ class AccessLog:
         index: Index,
         store: Store,
         sender: Sender,
+        outgoing: Outgoing,
         deployment: Deployment,
         key: Secret[bytes],
         clock: Callable[[], int],
         confirmations: int,
         interval: float,
+        election: Election,
     ) -> None:
         self._index, self._store, self._sender, self._clock = index, store, sender, clock
-        self._confirmations, self._interval = confirmations, interval
+        self._outgoing, self._confirmations = outgoing, confirmations
+        self._interval, self._election = interval, election
         self._key = Ed25519PrivateKey.from_private_bytes(key.reveal())
         self.logger = sender.address
         self.origin = origin_of(deployment, sender.address)
@@ -209,11 +220,15 @@ class AccessLog:
     def anchor(self) -> None:
         """Take the anchoring one step further: send what is new, follow what was sent until it is final.
 
+        Nothing, if another process does it.
+
         Raises:
             Unavailable: the node does not answer; it is tried again.
             Untrusted: the chain holds a longer log, or another of this length: entries were removed or changed here,
                 or the database was restored from a backup.
         """
+        if not self._election.won():
+            return
         with self._store.begin() as tx:
             anchor, view = _anchor(tx), tx.log_view()
             size = len(view)
@@ -230,38 +245,28 @@ class AccessLog:
                 f"The access log is not the one that was anchored on chain ({problem}): entries were removed or "
                 "changed, or the database was restored from a backup. An operator must look at it."
             )
-        transaction, raw = self._sender.prepare(call)
-        sent = Anchor(size, root, self._clock(), transaction, raw.hex(), held=_held(anchor))
-        self._keep(sent)  # stored before sent
-        self._sender.send(raw)
+        held = _held(anchor)
+
+        def keep(tx: Transaction, transaction: Hash) -> None:
+            tx.set_fact("anchor", vars(Anchor(size, root, self._clock(), transaction, held=held)))
+
+        self._outgoing.place(call, urgent=False, keep=keep)
 
     def _follow(self, anchor: Anchor) -> Anchor | None:
-        receipt = self._sender.receipt(anchor.transaction)
-        if receipt is not None and receipt.succeeded:
+        fate = self._outgoing.look().fate(anchor.transaction)
+        if fate.receipt is not None and fate.receipt.succeeded:
             with self._index.at_head() as snapshot:
-                depth = snapshot.head.number - receipt.block_number + 1
-            found = Anchor(
-                anchor.size,
-                anchor.root,
-                anchor.at,
-                anchor.transaction,
-                anchor.raw,
-                receipt.block_number,
-                depth >= self._confirmations,
-                anchor.held,
-            )
+                depth = snapshot.head.number - fate.receipt.block_number + 1
+            found = replace(anchor, block=fate.receipt.block_number, final=depth >= self._confirmations)
             return found if found == anchor else self._keep(found)
-        if receipt is None:
-            try:
-                self._sender.send(bytes.fromhex(anchor.raw))
-            except LedgerUnavailable:
-                if not self._sender.knows(anchor.transaction):
-                    return self._keep(None)  # its nonce was used up by another transaction
+        if fate.receipt is None and not fate.gone:
+            self._outgoing.tend()
             return anchor
-        return self._keep(None)
+        return self._keep(None)  # it failed, or a withdrawal took its place
 
     def _keep(self, anchor: Anchor | None) -> Anchor | None:
         with self._store.begin() as tx:
+            self._election.require(tx)
             tx.set_fact("anchor", anchor and vars(anchor))
         return anchor
 
@@ -275,4 +280,4 @@ def _held(anchor: Anchor | None) -> int:
 
 def _anchor(tx: Transaction) -> Anchor | None:
     value = tx.fact("anchor")
-    return Anchor(**value) if value else None
+    return Anchor(**{field.name: value[field.name] for field in fields(Anchor)}) if value else None

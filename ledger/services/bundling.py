@@ -1,18 +1,20 @@
 """Bundles of past decisions: the openings from the store, the proofs from the chain's history at that block."""
 
 import logging
+import time
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 from ledger import bundles
-from ledger.bundles import Contents, SignedConsent
+from ledger.bundles import Contents
 from ledger.decisions import Decision, Reason
 from ledger.deployment import Deployment
 from ledger.documents import Form
 from ledger.errors import InvalidInput, InvalidProof, LedgerUnavailable, NotFound, Refused, VolensError
-from ledger.evidence import Denials, Moment, Opening
+from ledger.evidence import Denials, Moment, SignedConsent
 from ledger.model import Address
-from ledger.ports import Store
+from ledger.ports import Store, StoredDecision
 from ledger.proofs import Header
 from ledger.services.evidence import gather
 from ledger.services.index import PROOF_TRIES, Index
@@ -26,11 +28,30 @@ CAPTURE = 50
 """How many decisions are looked at in one go."""
 
 
-class Bundling:
-    """Makes the bundles of decisions, soon after each."""
+REST = 4
+"""How many times as long as the last bundle took the next one waits, while there is time."""
+LONGEST_REST = 0.1
 
-    def __init__(self, index: Index, store: Store, deployment: Deployment) -> None:
+
+class Bundling:
+    """Makes the bundles of decisions, soon after each.
+
+    Args:
+        rest: waits so many seconds, so that those who ask do not wait for the processor; nobody does by default.
+        steady: seconds that only ever grow.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        store: Store,
+        deployment: Deployment,
+        rest: Callable[[float], None] | None = None,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._index, self._store, self._deployment = index, store, deployment
+        self._rest, self._steady = rest, steady
+        self._passed = 0
 
     def bundle(self, caller: Address, decision: str) -> bytes:
         """The bundle of a decision, for whoever asked and was told the true reason.
@@ -49,26 +70,34 @@ class Bundling:
     def capture(self) -> None:
         """Make the bundles of recent decisions while the node still has the state they stand on.
 
-        Full nodes prove only recent blocks, and evidence is wanted years later.
+        Full nodes prove only recent blocks, and evidence is wanted years later. Some at a time, oldest first; those
+        whose evidence cannot be made now, because their block was replaced, say, are passed until all had their turn:
+        the ones behind them have no time to lose. Between two there is a rest, until half of the time is gone.
         """
         with self._store.begin() as tx:
-            waiting = tx.decisions_without_bundle(CAPTURE)
+            waiting = tx.decisions_without_bundle(CAPTURE, self._passed)
+        if len(waiting) < CAPTURE:
+            self._passed = 0
         if not waiting:
             return
         with self._index.at_head() as snapshot:
             newest = snapshot.head.number
         failure: LedgerUnavailable | None = None
+        hurry = newest - _block(waiting[0]) > HISTORY // 2
         for decision in waiting:
+            began = self._steady()
             try:
                 self._make(decision.id, decision.value)
             except LedgerUnavailable as error:
-                block = Header.from_rlp(bytes.fromhex(decision.value["headers"][0][2:])).number
-                if newest - block < HISTORY:
-                    failure = error  # tried again at the next look; its block may have been replaced
+                if newest - _block(decision) < HISTORY:
+                    failure = error
+                    self._passed += len(waiting) == CAPTURE
                 else:
                     self._give_up(decision.id, error)
             except (InvalidInput, Refused) as error:
                 self._give_up(decision.id, error)  # it must not hold up those behind it
+            if self._rest is not None and not hurry:
+                self._rest(min(REST * (self._steady() - began), LONGEST_REST))
         if failure is not None:
             raise failure
 
@@ -90,12 +119,18 @@ class Bundling:
             answer = kept["decision"]
             grant = tx.grant(answer["grant"]) if answer["grant"] else None
             consents = tx.consents_with(answer["grant"]) if answer["grant"] else []
+            held = [one.consent for one in tx.held_of(question.record) if one.grant == answer["grant"]]
             form = tx.document(grant.form) if grant else None
         if openings.record is None:
             raise NotFound("There is no such decision of yours.")
-        consents = [entry for entry in consents if entry[0].subject in openings.subjects()]
+        in_cohorts = {(one.subject, one.signature) for one in held}
+        consents = [
+            entry
+            for entry in consents
+            if entry[0].subject in openings.subjects() and (entry[0].subject, entry[2]) not in in_cohorts
+        ]
         headers = [Header.from_rlp(bytes.fromhex(rlp[2:])) for rlp in kept["headers"]]
-        record, opened = openings.record, (Opening(grant),) if grant else ()
+        record, opened = openings.record, tuple(one for one in openings.grants if one.hash == answer["grant"])
         with self._index.at_head() as snapshot:
             slots = needed(question, record, opened, openings.forms, snapshot.state)
             # One that was signed before, and whose deadline passed before it could be recorded, is not what stands.
@@ -120,7 +155,7 @@ class Bundling:
                 grant=grant,
                 form=form if isinstance(form, Form) else None,
                 approvals=[entry for entry in openings.approvals if entry[0].recipient == question.recipient],
-                consents=[SignedConsent.of(*consent) for consent in consents],
+                consents=[*held, *(SignedConsent.of(*consent) for consent in consents)],
                 denials=Denials.of(tuple(row) for row in kept["denials"]),
                 question=question,
                 decision=Decision(
@@ -141,3 +176,8 @@ class Bundling:
             except InvalidProof:
                 continue
         raise LedgerUnavailable("The Ethereum node cannot prove the state of that block any more.")
+
+
+def _block(decision: StoredDecision) -> int:
+    """The number of the block a decision stands on."""
+    return Header.from_rlp(bytes.fromhex(decision.value["headers"][0][2:])).number

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from ledger.deployment import Deployment
 from ledger.errors import InvalidInput, InvalidProof, LedgerUnavailable, StaleLedger, WrongChain
@@ -31,6 +32,8 @@ STEP = 1000
 """Blocks read at a time while catching up."""
 WAIT = 2.0
 """Seconds to wait for another thread that is asking the node."""
+QUIET = 5.0
+"""Seconds after which whoever stands by looks at the chain all the same."""
 HISTORIES = 2
 """States of the past that are kept in memory; each is as large as the ledger was."""
 CLOSED = "closed"
@@ -47,6 +50,11 @@ class Snapshot:
     head: Header
     confirmed: tuple[Header, ...]
     state: LedgerState
+
+    @cached_property
+    def written(self) -> list[str]:
+        """The confirmed headers as they are kept for a bundle."""
+        return ["0x" + header.rlp.hex() for header in self.confirmed]
 
     def moment(self, wall: int, max_age: int) -> Moment:
         """The moment a decision made now stands on."""
@@ -179,6 +187,7 @@ class Index:
                 if known and common < known[-1][0]:
                     tx.drop_blocks_above(common)
                     tx.reopen_relays_above(common)
+                if head.number < highest:  # also where a reorganisation had taken the blocks, and nothing came instead
                     tx.set_fact("highest", head.number)
                 tx.set_fact(CLOSED, None)
             self._snapshot, self._kept_closed = None, False
@@ -225,6 +234,17 @@ class Index:
             if self._looked_at != snapshot.head.hash:
                 self._check_name()
                 self._looked_at = snapshot.head.hash
+
+    def stand_by(self) -> None:
+        """What is left to do while another process follows: read what it stored, and step in when it stores nothing.
+
+        Raises:
+            Unavailable, Untrusted: as `at_head`.
+        """
+        with self._store.begin() as tx:
+            stored = tx.fact("highest") or 0
+        if self._last is None or stored > self._last.head.number or self._steady() - self._verified_at > QUIET:
+            self.follow()
 
     def require(self, number: int, block: Hash) -> None:
         """Make sure that answers are at least as fresh as a block somebody has seen.

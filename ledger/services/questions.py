@@ -1,9 +1,10 @@
 """Answering questions: gather the evidence at a fresh block, decide, write it down, answer."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
 
 from ledger.bundles import decision_json, question_json
 from ledger.decisions import Decision, Reason, decide, deny, party_to
@@ -16,7 +17,6 @@ from ledger.ports import Store, Transaction
 from ledger.services import access_log
 from ledger.services.evidence import Memory, Openings, gather_many
 from ledger.services.index import Index, Snapshot
-from ledger.typed_data import struct_hash
 
 MAX_QUESTION = 64 * 1024
 """Bytes of the largest question: every item of the largest record with its digest."""
@@ -143,7 +143,9 @@ class Questions:
             for one, asker in zip(asked, admitted, strict=True)
         ]
         subjects = {subject for openings in opened for found in openings for subject in found.subjects()}
-        withdrawn = tx.denials(subjects)
+        withdrawn: dict[Address, list[tuple[str, Address, str]]] = {}
+        for row in tx.denials(subjects):
+            withdrawn.setdefault(row[1], []).append(row)
         erased = tx.erased_of({record for record, _ in pairs})
         leaves: list[tuple[bytes, Hash | None]] = []
         kept: list[tuple[str, dict[str, Any]]] = []
@@ -155,7 +157,7 @@ class Questions:
             answers: list[Answer] = []
             for question, openings in zip(one.questions, found, strict=True):
                 identifier = access_log.new_id("dec")
-                denied = Denials.of(row for row in withdrawn if row[1] in openings.subjects())
+                denied = Denials.of(row for subject in openings.subjects() for row in withdrawn.get(subject, ()))
                 decision, party = _decide(asker, question, openings, snapshot, denied, moment)
                 leaf = access_log.leaf_of(
                     kind, identifier, asker, question, item_hashes(openings, question), decision, at
@@ -289,7 +291,7 @@ def require_writable(question: Question) -> None:
             code(value, name)
     written = question_json(question)
     try:  # without facts there are only texts in it, and the quick way refuses what the strict one does
-        size = len(canonical(written) if question.facts else json.dumps(written, ensure_ascii=False).encode())
+        size = len(canonical(written) if question.facts else msgspec.json.encode(written))
     except UnicodeEncodeError:
         raise InvalidMessage("question", "must be text that can be written in UTF-8") from None
     if size > MAX_QUESTION:
@@ -313,8 +315,8 @@ def item_hashes(openings: Openings, question: Question) -> list[Hash]:
         return []
     names = {*question.items, *question.digests}
     digests = set(question.digests.values())
-    items = openings.record.items.values()
-    return [struct_hash(item) for item in items if not names or item.name in names or item.sha256 in digests]
+    items, hashes = openings.record.items.values(), openings.item_hashes
+    return [hashes[item.name] for item in items if not names or item.name in names or item.sha256 in digests]
 
 
 def remember(
@@ -333,6 +335,6 @@ def remember(
         "asker": asker,
         "question": question_json(question),
         "decision": decision_json(decision),
-        "headers": ["0x" + header.rlp.hex() for header in snapshot.confirmed],
+        "headers": snapshot.written,
         "denials": [list(row) for row in denials.rows()],
     }

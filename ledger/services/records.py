@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ledger.decisions import Reason, standing
+from ledger.decisions import Reason, form_current, standing, successors
 from ledger.deployment import Deployment
 from ledger.documents import Form, Terms
 from ledger.errors import BadSignature, Conflict, Erased, Expired, InvalidMessage, NotAuthorised, NotFound
-from ledger.evidence import authenticate
+from ledger.evidence import Evidence, Moment, Opening, authenticate
 from ledger.model import MAX_TITLE, Address, Approval, Grant, Hash, Item, Record, text
-from ledger.ports import Invitation, Offer, Store, StoredItem, StoredRecord, Transaction, Vault
+from ledger.ports import Invitation, Offer, OfferMessage, Store, StoredItem, StoredRecord, Transaction, Vault
 from ledger.services import access_log
 from ledger.services.custody import Custodian, check_sealed
 from ledger.services.evidence import denials, gather
@@ -26,6 +26,8 @@ MAX_SEALED = 4 * 2**30
 """Bytes of the largest sealed item."""
 INVITATION_LIFE = 14 * 86400
 OFFER_LIFE = 30 * 86400
+MAX_MESSAGES = 64
+"""Messages about one offer, from both sides together."""
 _ONE_RECORD = "This pseudonym has a record already. Every record needs a fresh one."
 
 
@@ -50,12 +52,20 @@ class Deposit:
 
 @dataclass(frozen=True)
 class GrantView:
-    """A grant as its subject sees it."""
+    """A grant as its subject sees it.
+
+    Attributes:
+        standing: whether it stands, and may be used on one of its channels at least as far as its form goes.
+        ended_channels: those of its channels for which its form, or the form's terms, are not current any more.
+        new_form: what took the form's place last and still holds; None where nothing did.
+    """
 
     grant: Grant
     hash: Hash
     subject: Address
     standing: Reason
+    ended_channels: tuple[str, ...] = ()
+    new_form: Hash | None = None
 
 
 class Records:
@@ -234,6 +244,38 @@ class Records:
             raise Expired("The offer has expired. Ask for a new one.")
         return offer, stored
 
+    def say(self, caller: Address, token: str, kind: str, words: str) -> list[OfferMessage]:
+        """Ask about an offer or decline it (subject, steward), or answer (controller); gives all that was said.
+
+        Raises:
+            NotFound: no such offer, or not the caller's. Expired: too late.
+            InvalidMessage: the words cannot be kept, or this is not the caller's to say. Conflict: too much was said.
+        """
+        offer, stored = self._talking(caller, token)
+        kinds = ("answer",) if caller == stored.record.controller else ("question", "decline")
+        if kind not in kinds:
+            raise InvalidMessage("kind", f"must be {' or '.join(kinds)}")
+        said = text(words, "text", empty=kind == "decline")
+        name = token_hash(token)
+        with self._store.begin() as tx:
+            if len(tx.offer_messages(name)) >= MAX_MESSAGES:
+                raise Conflict("Too much was said about this offer already. Talk to each other in another way.")
+            tx.add_offer_message(name, OfferMessage(offer.record, kind, caller, said, self._clock()))
+            return tx.offer_messages(name)
+
+    def said(self, caller: Address, token: str) -> list[OfferMessage]:
+        """What was said about an offer, for its two sides. Raises what `say` raises."""
+        self._talking(caller, token)
+        with self._store.begin() as tx:
+            return tx.offer_messages(token_hash(token))
+
+    def _talking(self, caller: Address, token: str) -> tuple[Offer, StoredRecord]:
+        offer, stored = self.offered(token)
+        record = stored.record
+        if caller not in (record.controller, record.subject, *record.stewards):
+            raise NotFound("There is no such offer.")
+        return offer, stored
+
     def approve(self, approval: Approval, signature: bytes) -> Hash:
         """Keep the controller's approval of a recipient, for grants that name none.
 
@@ -259,7 +301,7 @@ class Records:
             NotFound: no such record, or none of the caller's.
         """
         with self._store.begin() as tx:
-            return _own(tx, caller, record)
+            return own_record(tx, caller, record)
 
     def of(self, subject: Address) -> list[StoredRecord]:
         """The records of a subject: how a wallet that was restored from its words finds its cases again."""
@@ -270,27 +312,43 @@ class Records:
     def grants(self, caller: Address, record: Hash, max_age: int) -> list[GrantView]:
         """The grants of a record with their standing now, for whom `record` answers."""
         with self._index.at_head() as snapshot, self._store.begin() as tx:
-            stored = _own(tx, caller, record)
+            stored = own_record(tx, caller, record)
             openings = gather(tx, record, self._deployment.domain)
             evidence = openings.evidence(snapshot.state, denials(tx, openings.subjects()))
             moment = snapshot.moment(self._clock(), max_age)
             subjects = (stored.record.subject, *stored.record.stewards)
-            return [
-                GrantView(opening.grant, opening.hash, subject, standing(opening, subject, evidence, moment))
-                for opening in openings.grants
-                for subject in subjects
-            ]
+            return [_view(opening, subject, evidence, moment) for opening in openings.grants for subject in subjects]
 
     def accesses(self, caller: Address, record: Hash) -> list[dict[str, Any]]:
         """The access log of a record, for whom `record` answers."""
         with self._store.begin() as tx:
             erased = tx.erased(record)
             if erased is None or caller not in erased.parties:
-                _own(tx, caller, record)
+                own_record(tx, caller, record)
             return [access_log.read(entry) for entry in tx.log_of(record)]
 
 
-def _own(tx: Transaction, caller: Address, record: Hash) -> StoredRecord:
+def _view(opening: Opening, subject: Address, evidence: Evidence, moment: Moment) -> GrantView:
+    grant, facts, reason = opening.grant, evidence.facts, standing(opening, subject, evidence, moment)
+    form = evidence.forms.get(grant.form)
+    asked = grant.channels or ("",)
+    ended = tuple(code for code in asked if form is None or not form_current(form, code, facts))
+    if reason is Reason.PERMITTED and len(ended) == len(asked):
+        reason = Reason.FORM_SUPERSEDED
+    new = None
+    if form is not None:
+        *before, (last, status) = successors(form.issuer, form.hash, facts)
+        holds = status.published_at and not status.retracted_at and not status.superseded_at
+        new = last if before and holds else None
+    return GrantView(grant, opening.hash, subject, reason, tuple(code for code in ended if code), new)
+
+
+def own_record(tx: Transaction, caller: Address, record: Hash) -> StoredRecord:
+    """A record, for its parties: subject, stewards and controller.
+
+    Raises:
+        NotFound: no such record, or none of the caller's. Erased: it was, and is nobody else's business.
+    """
     stored = tx.record(record)
     erased = tx.erased(record) if stored is None else None
     if erased is not None and caller in erased.parties:

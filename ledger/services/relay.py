@@ -1,278 +1,92 @@
-"""The relay: signed messages in, transactions out, nothing lost on the way.
+"""The relay: what was taken in goes out in transactions, nothing lost on the way.
 
-A message is stored before it is acknowledged, and a withdrawal denies from that moment: it goes to the local deny
-list in the same unit of work. What is stored is sent until it is final; sending twice is harmless because grants
-are recorded once and withdrawals are idempotent. Withdrawals never wait behind grants.
+What is stored is sent until it is final; sending twice is harmless because grants are recorded once and withdrawals
+are idempotent. Withdrawals never wait behind grants.
+
+Where the contract asks the signer's code (ERC-1271), that code may answer differently each time and burn gas at our
+cost. Such a message goes alone, never with others' consents, with a limit of gas, and not again once it failed.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import assert_never
 
 from ledger.deployment import Deployment
-from ledger.documents import Form, Profile
-from ledger.errors import (
-    BadSignature,
-    Conflict,
-    Expired,
-    InvalidMessage,
-    LedgerUnavailable,
-    NotFound,
-    Unavailable,
-    UnknownCode,
-    Untrusted,
-    VolensError,
-)
-from ledger.model import (
-    ANY_ITEM,
-    RIGHT_GRANT,
-    RIGHT_REVOKE,
-    ZERO_ADDRESS,
-    Address,
-    Closure,
-    Consent,
-    Delegation,
-    Grant,
-    Message,
-    Revocation,
-    RevokeAll,
-    Suspension,
-    keccak,
-)
-from ledger.ports import Call, Chain, Relay, Sender, Store, Transaction
-from ledger.services.index import Index, Snapshot
-from ledger.state import ROLE_RECIPIENT, LedgerState
-from ledger.summary import matches
-from ledger.typed_data import hash_struct, struct_hash, verify
-from ledger.vocabulary import channel, purpose
+from ledger.errors import BadSignature, Refused, Unavailable, Untrusted, VolensError
+from ledger.evidence import Denials
+from ledger.model import ZERO_HASH, Consent, Hash, Message, given_at
+from ledger.ports import Call, Chain, Election, Receipt, Relay, Sender, Store, Transaction
+from ledger.services.consents import cohort_problem
+from ledger.services.index import Index
+from ledger.services.messages import IN_BLOCK, call_of, most_gas, narrows, withdraws
+from ledger.services.sending import Look, Outgoing
+from ledger.typed_data import struct_hash, verify
 
 _log = logging.getLogger(__name__)
 
-Relayed = Consent | Revocation | RevokeAll | Suspension | Closure | Delegation
-"""What a subject signs and anybody may relay."""
-
+_Found = dict[tuple[Hash, Receipt], list[Relay]]
+"""Relays by the transaction they are in, and where that is."""
 BATCH = 200
 """Grants in one transaction at most: about half of the gas that one may take."""
-FUTURE = 15 * 60
-"""Seconds a Suspension or Delegation may be ahead of now; the contract refuses more."""
-
-
-def call_of(message: Relayed, signer: Address, signature: bytes) -> Call:
-    """The contract call that records a signed message."""
-    registry = "ConsentRegistry"
-    match message:
-        case Consent():
-            hashes = [hash_struct(grant) for grant in message.grants]
-            return Call(registry, "grantFor", (message.subject, hashes, message.deadline, signer, signature))
-        case Revocation():
-            hashes = [hash_struct(grant) for grant in message.grants]
-            return Call(registry, "revokeFor", (message.subject, hashes, signer, signature))
-        case RevokeAll():
-            return Call(registry, "revokeAllFor", (message.subject, message.before, signer, signature))
-        case Suspension():
-            return Call(registry, "suspendFor", (message.subject, message.suspended, message.at, signer, signature))
-        case Closure():
-            return Call(registry, "closeFor", (message.subject, signer, signature))
-        case Delegation():
-            arguments = (message.subject, message.delegate, message.rights, message.valid_until, message.at, signature)
-            return Call(registry, "delegateFor", arguments)
-        case _:
-            assert_never(message)
-
-
-def withdraws(message: Relayed) -> bool:
-    """Whether a message only ever takes permission away."""
-    return isinstance(message, Revocation | RevokeAll | Closure) or (
-        isinstance(message, Suspension) and message.suspended
-    )
 
 
 class Relays:
-    """Takes signed messages and brings them to the chain."""
+    """Brings the messages that were taken in to the chain.
+
+    Args:
+        outgoing: the transactions of the sender.
+        alarm: seconds after which a message that was received must be in a block.
+        election: who sends, of all processes with the sender's key.
+        wake: set when the next round should come at once.
+    """
 
     def __init__(
         self,
         index: Index,
         store: Store,
         sender: Sender,
+        outgoing: Outgoing,
         chain: Chain,
         deployment: Deployment,
         clock: Callable[[], int],
         confirmations: int,
+        alarm: float,
+        election: Election,
+        wake: threading.Event,
     ) -> None:
         self._index, self._store, self._sender, self._chain = index, store, sender, chain
-        self._deployment, self._clock, self._confirmations = deployment, clock, confirmations
-        self.waiting = threading.Event()
-        """Set when a message was accepted: whoever pumps need not wait for its next round."""
+        self._outgoing, self._deployment, self._clock = outgoing, deployment, clock
+        self._confirmations, self._alarm = confirmations, alarm
+        self._election, self._told, self._wake = election, 0, wake
 
-    # intake
+    def late(self) -> tuple[int, int]:
+        """How many received messages are overdue on chain, and how old the oldest of them is, in seconds.
 
-    def accept(self, message: Relayed, signer: Address, signature: bytes) -> Relay:
-        """Store a signed message durably, to be recorded on chain. A withdrawal denies from now on.
-
-        Args:
-            signer: the subject, or a delegate of hers.
-
-        Raises:
-            BadSignature: somebody else signed it, or the signer may not do this for the subject.
-            InvalidMessage, UnknownCode, NotFound, Expired: what a consent says does not hold; nothing is stored.
+        A service that takes messages and does not record them would look well to whoever hands them in.
         """
-        relay = self._accept(message, signer, signature)
-        self.waiting.set()
-        return relay
-
-    def _accept(self, message: Relayed, signer: Address, signature: bytes) -> Relay:
-        verify(self._deployment.domain.digest(message), signature, signer)
-        if not withdraws(message):
-            with self._index.at_head() as snapshot:
-                self._check_signer(message, signer, snapshot.state)
-                with self._store.begin() as tx:
-                    if isinstance(message, Consent):
-                        self._check_consent(tx, message, snapshot)
-                        tx.add_consent(message, signer, signature, self._clock())
-                    elif isinstance(message, Suspension | Delegation):
-                        self._check_time(message)
-                    return self._store_relay(tx, message, signer, signature)
-        # A withdrawal is taken even while the chain is out of reach.
-        if signer != message.subject:
-            self._check_delegate(message, signer)
-        if isinstance(message, Suspension):
-            self._check_time(message)
-            self._check_newer(message)
-        self._require_known(message.subject)
+        now = self._clock()
         with self._store.begin() as tx:
-            self._deny(tx, message)
-            return self._store_relay(tx, message, signer, signature)
-
-    def _check_delegate(self, message: Relayed, signer: Address) -> None:
-        """A delegate's right is looked up; while the node does not answer, what was known at the last block counts.
-
-        The deny list forgets nothing, so one whose right was taken away must not get there by asking first.
-        """
-        try:
-            with self._index.at_head() as snapshot:
-                return self._check_signer(message, signer, snapshot.state)
-        except (Unavailable, Untrusted):
-            if self._index.last is None:
-                raise
-            return self._check_signer(message, signer, self._index.last.state)
-
-    def _check_newer(self, message: Suspension) -> None:
-        """A suspension older than a resume on chain would change nothing: say so, rather than accept it in vain."""
-        if self._index.last is None:
-            return
-        state = self._index.last.state.subject(message.subject)
-        if not state.suspended and message.at < state.suspension_at:
-            raise Conflict(
-                f"A resume of {state.suspension_at} is recorded, later than this suspension of {message.at}. "
-                f"Sign it again with a time of at least {state.suspension_at}."
-            )
-
-    def _require_known(self, subject: Address) -> None:
-        """Only what could matter is relayed: strangers must not spend the relayer's gas on keys they made up.
-
-        While the chain is out of reach and was never seen, everybody is believed: better too many than one lost.
-        """
-        with self._store.begin() as tx:
-            if tx.knows(subject):
-                return
-        if self._index.last is None:
-            with suppress(Unavailable, Untrusted), self._index.at_head():
-                pass
-        last = self._index.last
-        if last is not None and all(known != subject for known, _ in list(last.state.entries)):
-            raise NotFound("Nothing is known of this subject, here or on chain, so there is nothing to withdraw.")
-
-    def _store_relay(self, tx: Transaction, message: Relayed, signer: Address, signature: bytes) -> Relay:
-        name = "rly_" + keccak(hash_struct(message) + bytes.fromhex(signer[2:]))[:16].hex()
-        return tx.add_relay(Relay(name, message, signer, signature, "accepted", self._clock()))
-
-    def _check_time(self, message: Suspension | Delegation) -> None:
-        if message.at > self._clock() + FUTURE:
-            raise InvalidMessage("at", "must not be more than 15 minutes in the future; check the clock")
-
-    def _check_signer(self, message: Relayed, signer: Address, state: LedgerState) -> None:
-        if signer == message.subject:
-            return
-        if not isinstance(message, Delegation):
-            right = RIGHT_REVOKE if withdraws(message) else RIGHT_GRANT
-            delegation = state.delegations.get((message.subject, signer))
-            if delegation and delegation.rights & right and delegation.valid_until > self._clock():
-                return
-        raise BadSignature("The signer may not do this for the subject.")
-
-    def _deny(self, tx: Transaction, message: Relayed) -> None:
-        now, subject = self._clock(), message.subject
-        match message:
-            case Revocation():
-                for grant in message.grants:
-                    tx.add_denial("revoked", subject, struct_hash(grant), now)
-            case RevokeAll():
-                tx.add_denial("revoked_before", subject, str(min(message.before, now)), now)
-            case Suspension():
-                tx.add_denial("suspended", subject, str(message.at), now)
-            case Closure():
-                tx.add_denial("closed", subject, "", now)
-
-    def _check_consent(self, tx: Transaction, consent: Consent, snapshot: Snapshot) -> None:
-        if consent.deadline < max(self._clock(), snapshot.head.timestamp):
-            raise Expired("This consent was signed too long ago: its deadline has passed. Sign a new one.")
-        for position, grant in enumerate(consent.grants):
-            try:
-                self._check_grant(tx, consent.subject, grant, snapshot.state)
-            except InvalidMessage as error:
-                raise error.within(f"grants[{position}]") from None
-            entry = snapshot.state.entry(consent.subject, struct_hash(grant))
-            if entry.revoked_at:
-                raise Conflict("A revoked grant never returns. Sign a new one with a new salt.")
-
-    def _check_grant(self, tx: Transaction, subject: Address, grant: Grant, state: LedgerState) -> None:
-        stored = tx.record(grant.record)
-        if stored is None or subject not in (stored.record.subject, *stored.record.stewards):
-            raise NotFound("There is no such record of this subject.")
-        names = [entry.item.name for entry in stored.items]
-        for name in grant.items:
-            if name != ANY_ITEM and name not in names:
-                raise InvalidMessage("items", f"“{name}” is not in the record; it has {', '.join(names)}")
-        for code in grant.purposes:
-            purpose(code)
-        for code in grant.channels:
-            channel(code)
-        if grant.recipient != ZERO_ADDRESS and not state.party(grant.recipient).has(ROLE_RECIPIENT):
-            raise InvalidMessage("recipient", "is not listed in the Directory as a recipient")
-        if grant.valid_until <= self._clock():
-            raise InvalidMessage("validUntil", "has passed already")
-        form = tx.document(grant.form)
-        if not isinstance(form, Form):
-            raise InvalidMessage("form", "is not a form that this service knows")
-        for code in grant.channels:
-            if not any(narrower in form.channels for narrower in _line(code)):
-                raise UnknownCode(f"The form has no terms for {code}; it names {', '.join(form.channels)}.")
-        if matches(grant, party_names(state)) is None:
-            raise InvalidMessage("summary", "does not say what the other fields say")
-
-    # sending
+            count, oldest = tx.late_relays(int(now - self._alarm))
+        return count, now - oldest if oldest is not None else 0
 
     def pump(self) -> int:
-        """Take every open relay one step further; returns how many are still open.
+        """Take every open relay one step further; returns how many are still open, or 0 if another process does it.
 
         Raises:
             Unavailable, Untrusted: a step was not taken; everything stays stored and is tried again.
         """
+        if not self._election.won():
+            return 0
+        late, oldest = self.late()
+        if late > self._told:
+            _log.error("%d received messages are not recorded; the oldest has waited %d seconds", late, oldest)
+        self._told = late
         with self._store.begin() as tx:
-            waiting = tx.open_relays()
-        head = self._seen() if waiting else 0
-        together = [relay for relay in waiting if isinstance(relay.message, Consent) and relay.raw is None]
-        alone = [relay for relay in waiting if relay not in together]
+            waiting, cohorts = tx.open_relays(), tx.open_cohorts()
         still_open = 0
         failure: VolensError | None = None
-        # Withdrawals come first in the outbox, and consents that were not sent yet come last.
-        steps: list[Callable[[], int]] = [partial(self._advance, relay, head) for relay in alone]
-        steps += [partial(self._send_together, batch) for batch in _batches(together)]
-        for step in steps:
+        for step in self._steps(waiting, cohorts):
             try:
                 still_open += step()
             except (Unavailable, Untrusted) as error:
@@ -281,24 +95,76 @@ class Relays:
             raise failure
         return still_open
 
+    def _steps(self, waiting: Sequence[Relay], cohorts: Sequence[tuple[Relay, int]]) -> Iterator[Callable[[], int]]:
+        """Withdrawals first, as the outbox has them; consents that are to be sent last, and together."""
+        if waiting or cohorts:
+            look, head = self._outgoing.look(), self._seen()
+            together: list[Relay] = []
+            found: _Found = {}
+            for relay in waiting:
+                yield partial(self._advance, relay, look, together, found)
+            yield partial(self._note, found, head)
+            for batch in _batches(together):
+                alone: list[Relay] = []
+                yield partial(self._send_batch, batch, alone)
+                for relay in alone:
+                    yield partial(self._send, relay, coded=True)
+            for member, count in cohorts:
+                yield partial(self._advance_cohort, member, count, head, look)
+        yield self._tend
+
+    def _tend(self) -> int:
+        self._outgoing.tend()
+        return 0
+
+    def _send_batch(self, batch: Sequence[Relay], alone: list[Relay]) -> int:
+        """Send consents together, but for those that the signer's code has a say in."""
+        coded, taken_back = self._chain.with_code({relay.signer for relay in batch}), self._taken_back(batch)
+        rest: list[Relay] = []
+        for relay in batch:
+            if relay.id in taken_back:
+                self._give_up(relay, "AlreadyRevoked")
+                continue
+            (rest if relay.signer not in coded and self._by_key(relay) else alone).append(relay)
+        return self._send_together(rest) if rest else 0
+
+    def _by_key(self, relay: Relay) -> bool:
+        try:
+            verify(self._deployment.domain.digest(relay.message), relay.signature, relay.signer)
+        except BadSignature:
+            return False
+        return True
+
+    def _asks_code(self, relay: Relay) -> bool:
+        """Whether the contract asks the signer's code about a message, so that the outcome is in its author's hands."""
+        if not self._by_key(relay):
+            return True
+        return not narrows(relay.message) and bool(self._chain.with_code([relay.signer]))  # type: ignore[arg-type]
+
     def _send_together(self, batch: Sequence[Relay]) -> int:
         """Send consents in one transaction, whoever their subjects are; how many are still open.
 
         One that the contract refuses does not sink the others: they go in two halves.
         """
         if len(batch) == 1:
-            return self._send(batch[0])
+            return self._send(batch[0], coded=False)
         calls = [call_of(relay.message, relay.signer, relay.signature).arguments for relay in batch]  # type: ignore[arg-type]
         call = Call("ConsentRegistry", "grantForMany", (calls,))
         if self._sender.simulate(call):
             half = len(batch) // 2
             return self._send_together(batch[:half]) + self._send_together(batch[half:])
-        transaction, raw = self._sender.prepare(call)
-        with self._store.begin() as tx:  # stored before sent
-            for relay in batch:
-                tx.update_relay(relay.id, status="sent", transaction=transaction, raw=raw)
-        self._sender.send(raw)
+        self._place(call, batch, urgent=False)
         return len(batch)
+
+    def _place(
+        self, call: Call, relays: Sequence[Relay], urgent: bool, gas: int | None = None, **changes: object
+    ) -> None:
+        def keep(tx: Transaction, transaction: Hash) -> None:
+            tx.update_relay(*(relay.id for relay in relays), status="sent", transaction=transaction, **changes)
+
+        self._outgoing.place(call, urgent, keep, gas)
+        if any(relay.transaction is None for relay in relays):
+            self._wake.set()  # it may be in a block at once: the next round looks without a rest, but once only
 
     def _seen(self) -> int:
         """The newest block the index has seen. Only what it has seen is final: it will notice if that is replaced."""
@@ -308,36 +174,167 @@ class Relays:
         except (Unavailable, Untrusted):
             return 0  # sending goes on: a withdrawal belongs on the chain also while nothing is released
 
-    def _advance(self, relay: Relay, head: int) -> bool:
-        """One step for one relay; whether it is still open."""
-        receipt = self._sender.receipt(relay.transaction) if relay.transaction else None
-        if receipt is None and relay.raw is not None:
-            return self._resend(relay)
-        if receipt is None:
-            return self._send(relay)
-        if not receipt.succeeded:
-            return self._send(relay)  # simulation says why, or that it is no longer needed
-        final = head - receipt.block_number + 1 >= self._confirmations
-        status = "final" if final else "recorded"
-        self._update(relay, status=status, block_number=receipt.block_number, block_hash=receipt.block_hash)
-        return not final
+    def _advance(self, relay: Relay, look: Look, together: list[Relay], found: _Found) -> int:
+        """One step for one relay; 1 if it is still open, and in neither of the lists.
 
-    def _send(self, relay: Relay) -> bool:
+        Args:
+            together: gets what is to be sent with others.
+            found: gets what is in a block.
+        """
+        fate = look.fate(relay.transaction) if relay.transaction else None
+        if fate is None or fate.gone:
+            if isinstance(relay.message, Consent):
+                together.append(relay)
+                return 0
+            return self._send(relay)
+        if fate.receipt is None:
+            return 1
+        if not fate.receipt.succeeded:
+            if isinstance(relay.message, Consent) and self._taken_back([relay]):
+                return self._give_up(relay, "AlreadyRevoked")
+            return self._send(relay, failed=True)  # simulation says why, or that it is no longer needed
+        found.setdefault((fate.transaction, fate.receipt), []).append(relay)
+        return 0
+
+    def _note(self, found: _Found, head: int) -> int:
+        """Note, in one unit of work, what is in which block; how many are not final there."""
+        still_open, changed = 0, []
+        for (transaction, receipt), relays in found.items():
+            final = self._final(receipt.block_number, head)
+            changes = {
+                "status": "final" if final else "recorded",
+                "problem": None,
+                "transaction": transaction,
+                "block_number": receipt.block_number,
+                "block_hash": receipt.block_hash,
+            }
+            still_open += 0 if final else len(relays)
+            if other := [one for one in relays if any(getattr(one, name) != new for name, new in changes.items())]:
+                changed.append((other, changes))
+        if changed:
+            with self._store.begin() as tx:
+                self._election.require(tx)
+                for some, changes in changed:
+                    tx.update_relay(*(relay.id for relay in some), **changes)
+        return still_open
+
+    def _final(self, block: int, head: int) -> bool:
+        return head - block + 1 >= self._confirmations
+
+    def _advance_cohort(self, member: Relay, count: int, head: int, look: Look) -> int:
+        """One step for the consents of one cohort, which share everything; how many of them are still open.
+
+        Args:
+            member, count: one of those that are open, and how many they are. All are read only where something changes.
+        """
+        fate = look.fate(member.transaction) if member.transaction else None
+        receipt = fate.receipt if fate is not None else None
+        if fate is not None and not fate.gone and receipt is None:
+            return count
+        if (
+            receipt is not None
+            and receipt.block_hash == member.block_hash
+            and not self._final(receipt.block_number, head)
+        ):
+            return count
+        root = member.cohort or ZERO_HASH
+        with self._store.begin() as tx:
+            members = [relay for relay in tx.members(root) if relay.status not in ("final", "failed")]
+        with self._index.at_head() as snapshot:
+            anchored, newest = snapshot.state.anchored_at(root), snapshot.head
+            with self._store.begin() as tx:
+                denied = Denials.of(tx.denials({_consent(relay).subject for relay in members}))
+            problems = {relay.id: cohort_problem(_consent(relay), anchored, snapshot, denied) for relay in members}
+        if not anchored and receipt is not None and receipt.succeeded:
+            return len(members)  # the index has not seen that block
+        holding = [relay for relay in members if problems[relay.id] is None]
+        if len(holding) < len(members):
+            self._fail(root, {name: problem for name, problem in problems.items() if problem is not None})
+        if not holding:
+            return 0
+        if not anchored:
+            return self._anchor(root, holding, newest.timestamp)
+        # Whoever anchored it: the first anchoring counts.
+        block = receipt.block_number if receipt else member.block_number or newest.number
+        final = self._final(block, head)
+        changes = {"status": "final" if final else "recorded", "block_number": block}
+        if fate is not None and receipt is not None:
+            changes |= {"transaction": fate.transaction, "block_hash": receipt.block_hash}
+        if any(getattr(relay, name) != value for relay in holding for name, value in changes.items()):
+            self._update(*holding, **changes)
+        return 0 if final else len(holding)
+
+    def _anchor(self, root: Hash, members: Sequence[Relay], head: int) -> int:
+        """Send the root of a cohort, unless that would be too early: the first anchoring is the only one."""
+        if max(given_at(_consent(relay).deadline) for relay in members) > head:
+            return len(members)  # the newest block is behind our clock, or hers; it will not stay there
+        with self._store.begin() as tx:
+            cohort = tx.cohort(root)
+        assert cohort is not None  # noqa: S101 (stored with its members)
+        call = Call("ConsentRegistry", "anchor", (bytes.fromhex(root[2:]), cohort.size))
+        if problem := self._sender.simulate(call):
+            self._fail(root, {relay.id: problem for relay in members})
+            return 0
+        self._place(call, members, urgent=False)
+        return len(members)
+
+    def _fail(self, root: Hash, problems: Mapping[str, str]) -> None:
+        """Give up consents of a cohort; where they lie in it is forgotten, so that they never stand by it."""
+        with self._store.begin() as tx:
+            self._election.require(tx)
+            tx.forget_held(root, problems.keys())
+            for name, problem in problems.items():
+                tx.update_relay(name, status="failed", problem=problem)
+        _log.warning("cohort %s: %d consents failed: %s", root, len(problems), ", ".join(sorted({*problems.values()})))
+
+    def _send(self, relay: Relay, coded: bool | None = None, failed: bool = False) -> bool:
+        """Send one message; whether it is still open.
+
+        Args:
+            coded: whether the contract asks the signer's code; None to find out.
+            failed: the contract refused it in a block.
+        """
         message = relay.message
         call = call_of(message, relay.signer, relay.signature)  # type: ignore[arg-type]
-        if problem := self._sender.simulate(call):
-            if problem == "TooFarAhead":
-                return True  # the newest block is behind our clock; it will not stay there
+        coded = self._asks_code(relay) if coded is None else coded
+        gas = most_gas(message) if coded else None  # type: ignore[arg-type]
+        if problem := self._sender.simulate(call, gas):
+            if problem in ("TooFarAhead", "DeadlineTooFar"):
+                return True  # the newest block is behind our clock, or hers; it will not stay there
+            if problem == "NotAuthorised" and withdraws(message) and self._is_new(relay):  # type: ignore[arg-type]
+                return True  # what made her a delegate may be in a block that comes back, or that this node has not yet
             if problem == "AlreadyGranted" and (block := self._all_granted_by(message)):
                 self._update(relay, status="final", block_number=block)
                 return False
-            self._update(relay, status="failed", problem=problem)
-            _log.warning("relay %s: %s", relay.id, problem)
-            return False
-        transaction, raw = self._sender.prepare(call)
-        self._update(relay, status="sent", transaction=transaction, raw=raw)  # stored before sent
-        self._sender.send(raw)
+            return self._give_up(relay, problem)
+        # Code can say yes whenever we only try, and no in each block. A key cannot, but may have code in between.
+        if failed and (coded or (relay.problem == IN_BLOCK and not withdraws(message))):  # type: ignore[arg-type]
+            return self._give_up(relay, IN_BLOCK)
+        noted = {"problem": IN_BLOCK} if failed else {}
+        try:
+            self._place(call, [relay], withdraws(message), gas, **noted)  # type: ignore[arg-type]
+        except Refused:
+            return self._give_up(relay, IN_BLOCK)
         return True
+
+    def _is_new(self, relay: Relay) -> bool:
+        return self._clock() - relay.received_at < 2 * self._alarm
+
+    def _taken_back(self, relays: Sequence[Relay]) -> set[str]:
+        """The ids of consents with a grant that was taken back here: what is denied must not come to stand on chain."""
+        with self._store.begin() as tx:
+            revoked = Denials.of(tx.denials({_consent(relay).subject for relay in relays})).revoked
+        return {
+            relay.id
+            for relay in relays
+            if any((_consent(relay).subject, struct_hash(grant)) in revoked for grant in _consent(relay).grants)
+        }
+
+    def _give_up(self, relay: Relay, problem: str) -> bool:
+        """Send it no more. A withdrawal stays on the deny list, whatever became of it on chain."""
+        self._update(relay, status="failed", problem=problem)
+        _log.warning("relay %s: %s", relay.id, problem)
+        return False
 
     def _all_granted_by(self, message: Message) -> int | None:
         """The block by which everything in a consent was recorded, in whatever way; None while something is not.
@@ -350,21 +347,15 @@ class Relays:
             )
             return snapshot.head.number if everything else None
 
-    def _resend(self, relay: Relay) -> bool:
-        """The transaction is not in a block: hand it over again, or replace it when its nonce was used up."""
-        assert relay.raw is not None  # noqa: S101 (the caller looked)
-        try:
-            self._sender.send(relay.raw)
-        except LedgerUnavailable:
-            if self._sender.knows(relay.transaction):  # type: ignore[arg-type]
-                return True
-            self._update(relay, status="accepted", transaction=None, raw=None)
-            return self._send(relay)
-        return True
-
-    def _update(self, relay: Relay, **changes: object) -> None:
+    def _update(self, *relays: Relay, **changes: object) -> None:
         with self._store.begin() as tx:
-            tx.update_relay(relay.id, **changes)
+            self._election.require(tx)
+            tx.update_relay(*(relay.id for relay in relays), **changes)
+
+
+def _consent(relay: Relay) -> Consent:
+    assert isinstance(relay.message, Consent)  # noqa: S101 (nothing else is in a cohort)
+    return relay.message
 
 
 def _batches(consents: Iterable[Relay]) -> Iterator[list[Relay]]:
@@ -380,26 +371,3 @@ def _batches(consents: Iterable[Relay]) -> Iterator[list[Relay]]:
         grants += size
     if batch:
         yield batch
-
-
-def _line(code: str) -> list[str]:
-    """A channel and everything broader."""
-    line, following = [], channel(code)
-    while True:
-        line.append(following.code)
-        if following.broader is None:
-            return line
-        following = channel(following.broader)
-
-
-def party_names(state: LedgerState) -> dict[Address, str]:
-    """The names of all parties, from the profiles the Directory itself carries."""
-    names = {}
-    for party, (profile_hash, uri) in state.profiles.items():
-        try:
-            profile = Profile.from_data_uri(uri)
-        except InvalidMessage:
-            continue  # a profile elsewhere: its name is not vouched for by the chain alone
-        if profile.hash == profile_hash:
-            names[party] = profile.name
-    return names

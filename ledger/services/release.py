@@ -140,11 +140,21 @@ class Gate:
         return _Looked(snapshot, openings, denied, decision)
 
     def delivered(self, release: Release, request: ReleaseRequest) -> None:
-        """Write down that the keys were handed over."""
+        """Write down that the keys were handed over.
+
+        A log that takes no more cannot be trusted to have taken what came before: the gate closes until an operator has
+        looked. The release's own entry, durable before the keys left, counts as a hand-over whether this one follows.
+        """
         question = Question(request.recipient, request.record, request.purpose, request.channel, request.items)
         hashes = [struct_hash(entry.item) for entry in release.items]
-        with self._store.begin() as tx:
-            access_log.note(tx, "outcome", release.id, request.recipient, question, hashes, release.decision, True)
+        try:
+            with self._store.begin() as tx:
+                access_log.note(tx, "outcome", release.id, request.recipient, question, hashes, release.decision, True)
+        except Exception as error:  # noqa: BLE001 (whatever it was, it is not in the log)
+            self._index.trust.close(
+                f"That keys were handed over ({release.id}) could not be written down: {type(error).__name__}. "
+                "An operator must look at it."
+            )
 
     def _authenticate(self, request: ReleaseRequest, signature: bytes) -> None:
         verify(self._deployment.domain.digest(request), signature, request.recipient)

@@ -15,6 +15,7 @@ from ledger.vocabulary.codes import (
     channel,
     disease,
     purpose,
+    reason,
 )
 from ledger.vocabulary.coverage import Coverage, Facts, covers_channel, covers_purpose
 
@@ -37,4 +38,5 @@ __all__ = [
     "covers_purpose",
     "disease",
     "purpose",
+    "reason",
 ]

@@ -5,11 +5,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 from ledger.errors import UnknownCode
 
-LANGUAGES = ("en",)
+T = TypeVar("T")
+LANGUAGES = ("en", "de", "es", "ar")
 """Languages in which every label and every phrase of a summary exists. Adding one is adding data."""
 
 USE = "use"
@@ -87,11 +88,23 @@ class Purpose(Term):
         return _in_language(self.value_labels, language).replace("{value}", shown)
 
 
-def _in_language(labels: Mapping[str, str], language: str) -> str:
+def _in_language(labels: Mapping[str, T], language: str) -> T:
     try:
         return labels[language]
     except KeyError:
         raise UnknownCode(f"There are no words in this language. Known languages are {', '.join(LANGUAGES)}.") from None
+
+
+def reason(code: str, language: str) -> str:
+    """Why a use is allowed or not: the plain words for a decision's reason code.
+
+    Raises:
+        UnknownCode: there is no such reason, or there are no words in this language.
+    """
+    words = _in_language(_REASONS, language)
+    if code not in words:
+        raise UnknownCode(f"This is not a known reason: {code[:64]!r}.")
+    return words[code]
 
 
 def _read(name: str) -> list[dict[str, Any]]:
@@ -113,6 +126,10 @@ PURPOSES: Mapping[str, Purpose] = {
     )
     for e in _read("purposes")
 }  # fmt: skip
+
+_REASONS: Mapping[str, Mapping[str, str]] = json.loads(
+    resources.files(__package__).joinpath("reasons.json").read_text(encoding="utf-8")
+)["reasons"]
 
 PUBLICATION_PURPOSES = ("case-report", "conference", "teaching", "website", "social-media", "press")
 _QUALIFIED = re.compile(r"(DUO:[0-9]{7}):(.+)")

@@ -1,5 +1,7 @@
 """volens audit: replay the ledger from a node, watch a service's access log, verify a bundle without either."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -30,26 +32,30 @@ app = typer.Typer(no_args_is_help=True)
 def replay(
     rpc_url: RpcUrl = DEFAULT_RPC,
     deployment: Facts = DEFAULT_FACTS,
-    url: Annotated[str | None, typer.Option("--url", help="Compare with what this service says.")] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(help="Exported logs to read; the node is asked for what came after, and the proofs.")
+    ] = None,
+    digest: Annotated[
+        bool, typer.Option("--digest", help="Compute the digest of the whole state: needs memory.")
+    ] = False,
+    url: Annotated[str | None, typer.Option("--url", help="Compare with the digest that this service says.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Replay every event from the chain alone and compare heads (and a service's digest)."""
-    from rich.progress import Progress
-
+    """Recompute the heads from every event, and compare them with the chain's (and a digest with a service's)."""
     from ledger.errors import InvalidProof
-    from scripts.audit import replay_chain
+    from scripts.audit import INCOMPLETE, replay_chain
 
     facts = load_deployment(deployment)
-    with Progress(console=err, transient=True, disable=as_json or not err.is_terminal) as bar:
-        task = bar.add_task("blocks", total=None)
-        found = replay_chain(rpc_url, facts, lambda done, total: bar.update(task, completed=done, total=total))
+    with _blocks(as_json) as progress:
+        found = replay_chain(rpc_url, facts, progress, parquet, with_state=digest or url is not None)
+    computed = found.digest()
     stated = connect(url).get("/v1/ledger") if url else None
-    agrees = None if stated is None else stated["digest"] == found.digest
+    agrees = None if stated is None else stated["digest"] == computed
     value = {
         "block": found.block,
         "hash": found.hash,
         "events": found.events,
-        "digest": found.digest,
+        "digest": computed,
         "heads": found.heads,
         "headsMatch": found.heads_match,
         "serviceAgrees": agrees,
@@ -61,15 +67,43 @@ def replay(
             [(name, head, found.proven[name]) for name, head in found.heads.items()],
         )
         out.print(f"{found.events} events up to block {found.block}")
-        out.print(f"digest {found.digest}")
+        if computed is not None:
+            out.print(f"digest {computed}")
         if agrees is not None:
             out.print("The service's digest is the same." if agrees else "The service's digest differs.")
 
     show(value, as_json, human)
     if not found.heads_match:
-        raise InvalidProof("The events do not add up to the contracts' heads: the node withholds or forges logs.")
+        raise InvalidProof(INCOMPLETE)
     if agrees is False:
         raise InvalidProof("The service holds another state than the chain.")
+
+
+@command(app)
+def export(
+    file: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
+    rpc_url: RpcUrl = DEFAULT_RPC,
+    deployment: Facts = DEFAULT_FACTS,
+    as_json: Json = False,
+) -> None:
+    """Write every log of the ledger into a Parquet file, after the heads they add up to were proven."""
+    from scripts.audit import export_logs
+
+    facts = load_deployment(deployment)
+    with _blocks(as_json) as progress:
+        block, events = export_logs(rpc_url, facts, file, progress)
+    value = {"file": str(file), "block": block, "events": events}
+    show(value, as_json, lambda: out.print(f"{events} events up to block {block}, in {file}"))
+
+
+@contextmanager
+def _blocks(as_json: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar of blocks for a person."""
+    from rich.progress import Progress
+
+    with Progress(console=err, transient=True, disable=as_json or not err.is_terminal) as bar:
+        task = bar.add_task("blocks", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @command(app)
@@ -144,6 +178,39 @@ def block(
 
     found = Web3Chain(Node(rpc_url), load_deployment(deployment)).header(number)
     show({"block": found.number, "hash": found.hash}, as_json, lambda: out.print(found.hash))
+
+
+@command(app, "verify-receipt")
+def verify_receipt(
+    receipt: Annotated[Path, typer.Argument(help="The receipt's file.")],
+    key: Annotated[str, typer.Option(help="The operator's `receiptKey`, from a source you trust.")],
+    message: Annotated[Path | None, typer.Option(help="The signed message it should be of.")] = None,
+    deployment: Facts = DEFAULT_FACTS,
+    as_json: Json = False,
+) -> None:
+    """Verify an operator's word that it received a message. Needs no network. Exit code 0: it holds; 5: not."""
+    from ledger.errors import InvalidProof
+    from ledger.model import hash32
+    from ledger.receipts import parse_receipt, require_receipt_of
+    from ledger.receipts import verify_receipt as verify
+    from ledger.signed_message import SignedMessage
+
+    domain = load_deployment(deployment).domain
+    public_key = bytes.fromhex(hash32(key.lower(), "key")[2:])
+    found = verify(parse_receipt(receipt.read_bytes()), public_key, domain)
+    if message is not None:
+        signed = SignedMessage.from_file(message.read_bytes())
+        if signed.domain != domain:
+            raise InvalidProof("The message is of another ledger than the receipt.")
+        require_receipt_of(found, signed.message, signed.signer, domain)
+    when = datetime.fromtimestamp(found.received_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+    def human() -> None:
+        out.print(f"✓ The operator received a {found.type} of {found.subject} at {when} UTC.", style="green")
+        out.print(f"digest  {found.digest}")
+        out.print(f"relay   {found.id}")
+
+    show({"verified": True, "receipt": found.to_json()}, as_json, human)
 
 
 @command(app, "verify-bundle")

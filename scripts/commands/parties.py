@@ -1,8 +1,9 @@
 """volens party, volens form: keys and listings of institutions and recipients; forms and terms."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,9 +27,15 @@ from scripts.console import (
     table,
 )
 
+if TYPE_CHECKING:
+    from ledger.ports import Call
+
 app = typer.Typer(no_args_is_help=True)
 forms = typer.Typer(no_args_is_help=True)
 OwnerKey = Annotated[Path, typer.Option(help="File with the Directory owner's private key in hexadecimal.")]
+Calldata = Annotated[
+    bool, typer.Option("--calldata", help="Send nothing and read no key: print the call, for a multisig to send.")
+]
 DEFAULT_OWNER = Path(".volens/keys/operator.key")
 
 
@@ -60,24 +67,143 @@ def register(
     role: Annotated[list[str], typer.Option(help="controller, recipient, custodian or witness; may be repeated.")],
     fund: Annotated[float, typer.Option(min=0, max=100, help="Ether to give it for its own transactions.")] = 0,
     owner_key: OwnerKey = DEFAULT_OWNER,
+    calldata: Calldata = False,
     rpc_url: RpcUrl = DEFAULT_RPC,
     deployment: Facts = DEFAULT_FACTS,
     as_json: Json = False,
 ) -> None:
     """List a party in the Directory (the consortium does this)."""
-    from api.settings import read_key
     from ledger import model
     from ledger.documents import Profile
+    from ledger.errors import InvalidInput
+    from scripts import parties
+
+    if calldata and fund:
+        raise InvalidInput("--calldata prints one call, which gives no ether. Leave --fund away.")
+    party = model.address(address)
+    profile = Profile(version=1, name=name, kind=kind)
+    stipend = ((party, int(fund * 10**18)),) if fund else ()
+    _as_owner(
+        lambda _: parties.registration(party, role, profile),
+        *stipend,
+        owner_key=owner_key, calldata=calldata, rpc_url=rpc_url, deployment=deployment, as_json=as_json,
+        value={"address": party, "name": name, "roles": role},
+        said=f"listed “{name}” ({party}) as {', '.join(role)}",
+    )  # fmt: skip
+
+
+@command(app)
+def suspend(
+    address: Annotated[str, typer.Argument(help="The party's address.")],
+    owner_key: OwnerKey = DEFAULT_OWNER,
+    calldata: Calldata = False,
+    rpc_url: RpcUrl = DEFAULT_RPC,
+    deployment: Facts = DEFAULT_FACTS,
+    as_json: Json = False,
+) -> None:
+    """Suspend a party in the Directory: it may act in no role until it is resumed (the consortium does this)."""
+    from ledger import model
     from scripts import parties
 
     party = model.address(address)
-    profile = Profile(version=1, name=name, kind=kind)
+    _as_owner(
+        lambda _: parties.suspension(party, True),
+        owner_key=owner_key, calldata=calldata, rpc_url=rpc_url, deployment=deployment, as_json=as_json,
+        value={"address": party, "suspended": True},
+        said=f"suspended {party}; `volens party resume` lifts it",
+    )  # fmt: skip
+
+
+@command(app)
+def resume(
+    address: Annotated[str, typer.Argument(help="The party's address.")],
+    owner_key: OwnerKey = DEFAULT_OWNER,
+    calldata: Calldata = False,
+    rpc_url: RpcUrl = DEFAULT_RPC,
+    deployment: Facts = DEFAULT_FACTS,
+    as_json: Json = False,
+) -> None:
+    """Lift a party's suspension in the Directory (the consortium does this)."""
+    from ledger import model
+    from scripts import parties
+
+    party = model.address(address)
+    _as_owner(
+        lambda _: parties.suspension(party, False),
+        owner_key=owner_key, calldata=calldata, rpc_url=rpc_url, deployment=deployment, as_json=as_json,
+        value={"address": party, "suspended": False},
+        said=f"{party} may act again in the roles it is listed with",
+    )  # fmt: skip
+
+
+@command(app)
+def hand_over(
+    address: Annotated[str, typer.Argument(help="The next owner's address, which may be a multisig's.")],
+    owner_key: OwnerKey = DEFAULT_OWNER,
+    calldata: Calldata = False,
+    rpc_url: RpcUrl = DEFAULT_RPC,
+    deployment: Facts = DEFAULT_FACTS,
+    as_json: Json = False,
+) -> None:
+    """Name the Directory's next owner. It stays yours until the next owner takes it over."""
+    from ledger import model
+    from scripts import parties
+
+    owner = model.address(address)
+    _as_owner(
+        lambda facts: parties.handover(facts, owner),
+        owner_key=owner_key, calldata=calldata, rpc_url=rpc_url, deployment=deployment, as_json=as_json,
+        value={"nextOwner": owner},
+        said=f"{owner} may take the Directory over with `volens party take-over`; until then it stays as it is",
+    )  # fmt: skip
+
+
+@command(app)
+def take_over(
+    owner_key: Annotated[Path, typer.Option(help="File with the next owner's private key.")] = DEFAULT_OWNER,
+    calldata: Calldata = False,
+    rpc_url: RpcUrl = DEFAULT_RPC,
+    deployment: Facts = DEFAULT_FACTS,
+    as_json: Json = False,
+) -> None:
+    """Take the Directory over, as the next owner that its owner named. Nobody else can change it from then on."""
+    from scripts import parties
+
+    _as_owner(
+        lambda _: parties.TAKEOVER,
+        owner_key=owner_key, calldata=calldata, rpc_url=rpc_url, deployment=deployment, as_json=as_json,
+        value={"owner": True},
+        said="the Directory is yours",
+    )  # fmt: skip
+
+
+def _as_owner(
+    call: "Callable[[Any], Call]",
+    *transfers: tuple[Any, int],
+    owner_key: Path,
+    calldata: bool,
+    rpc_url: str,
+    deployment: Path,
+    as_json: bool,
+    value: dict[str, Any],
+    said: str,
+) -> None:
+    """Send one call to the Directory with the owner's key and say what came of it, or print it unsent.
+
+    Args:
+        call: makes the call for a deployment.
+    """
+    from api.settings import read_key
+    from scripts import parties
+
     facts = load_deployment(deployment)
-    secret = read_key(owner_key, "The owner's key").reveal()
-    stipend = ((party, int(fund * 10**18)),) if fund else ()
-    parties.transact(rpc_url, facts, secret, parties.registration(party, role, profile), *stipend)
-    value = {"address": party, "name": name, "roles": role}
-    show(value, as_json, lambda: out.print(f"listed “{name}” ({party}) as {', '.join(role)}"))
+    made = call(facts)
+    if calldata:
+        prepared = parties.unsent(facts, made)
+        show(prepared, as_json, lambda: out.print("\n".join(f"{key:<8} {prepared[key]}" for key in prepared)))
+        return
+    parties.transact(rpc_url, facts, read_key(owner_key, "The owner's key").reveal(), made, *transfers)
+    show(value, as_json, lambda: out.print(said))
 
 
 @command(app, "list")
@@ -135,3 +261,39 @@ def publish(
             out.print(f"  • {statement.text['en']}")
 
     show({"form": form.hash, "channels": list(form.channels)}, as_json, human)
+
+
+@command(forms)
+def replace(
+    old: Annotated[str, typer.Argument(help="The hash of the form that is replaced.")],
+    file: Annotated[Path, typer.Argument(help="The new form: a document of type VolensForm, as JSON.")],
+    key: KeyFile,
+    immaterial: Annotated[
+        bool, typer.Option("--immaterial", help="The change does not matter: what was agreed to goes on counting.")
+    ] = False,
+    url: Url = DEFAULT_URL,
+    rpc_url: RpcUrl = DEFAULT_RPC,
+    deployment: Facts = DEFAULT_FACTS,
+    passphrase_file: PassphraseFile = None,
+    as_json: Json = False,
+) -> None:
+    """Publish a form in place of another. What was agreed to under the old one ends, unless with --immaterial."""
+    from ledger.documents import MAX_DOCUMENT, Form
+    from ledger.errors import InvalidInput
+    from ledger.model import hash32
+    from scripts import parties
+
+    name = hash32(old.lower(), "old")
+    try:
+        data = file.read_bytes()[: 2 * MAX_DOCUMENT]
+        form = Form.from_json(json.loads(data))
+    except (OSError, ValueError, RecursionError):
+        raise InvalidInput(f"The form file {file} cannot be read, or is not JSON.") from None
+    keys = load_keys(key, passphrase_file)
+    if form.issuer != keys.address:
+        raise InvalidInput(f"The form is of {form.issuer}, and the key of {keys.address}.")
+    facts = load_deployment(deployment)
+    parties.replace_form(rpc_url, facts, keys.secret.reveal(), name, form, not immaterial, connect(url))
+    ends = "goes on counting" if immaterial else "has ended until the patients agree again"
+    value = {"form": form.hash, "replaces": name, "material": not immaterial}
+    show(value, as_json, lambda: out.print(f"form {form.hash}\nWhat was agreed to under {name} {ends}."))

@@ -36,7 +36,8 @@ def invite(
     from client.institution import Institution
 
     token = Institution(connect(url), load_keys(key, passphrase_file)).invite(title)
-    show({"invitation": token}, as_json, lambda: out.print(f"invitation {token}"))
+    link = f"{url}/wallet/#invitation={token}"
+    show({"invitation": token, "link": link}, as_json, lambda: out.print(f"invitation {token}\nlink {link}"))
 
 
 @command(app)
@@ -123,13 +124,38 @@ def offer(
     name = hash32(record.lower(), "record")
     drafts = [institution.draft(name, hash32(form.lower(), "form"), proposal) for proposal in proposals]
     token = institution.offer(name, drafts)
+    link = f"{url}/wallet/#offer={token}"
 
     def human() -> None:
         for draft in drafts:
             out.print(f"  • {draft.summary}")
-        out.print(f"offer {token}")
+        out.print(f"offer {token}\nlink {link}")
 
-    show({"offer": token, "summaries": [draft.summary for draft in drafts]}, as_json, human)
+    show({"offer": token, "link": link, "summaries": [draft.summary for draft in drafts]}, as_json, human)
+
+
+@command(app)
+def messages(
+    offer: Annotated[str, typer.Argument(help="The code of the offer.")],
+    key: KeyFile,
+    answer: Annotated[str, typer.Option(help="What to answer; without it, what was said is only shown.")] = "",
+    url: Url = DEFAULT_URL,
+    passphrase_file: PassphraseFile = None,
+    as_json: Json = False,
+) -> None:
+    """What the patient asked about an offer, or that she declines it; and the answer to her."""
+    from client.institution import Institution
+
+    institution = Institution(connect(url), load_keys(key, passphrase_file))
+    said = institution.answer(offer, answer) if answer else institution.messages(offer)
+
+    def human() -> None:
+        if not said:
+            out.print("Nothing was said about this offer.")
+        for entry in said:
+            out.print(f"{entry['kind']}: {entry['text']}")
+
+    show(said, as_json, human)
 
 
 @command(app)

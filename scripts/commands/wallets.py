@@ -1,5 +1,6 @@
 """volens wallet: the patient in a terminal."""
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +15,8 @@ DEFAULT_FOLDER = Path.home() / ".volens-wallet"
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before signing.")]
 
 
-def _patient(folder: Path, file: Path | None, url: str) -> Any:
+def open_patient(folder: Path, file: Path | None, url: str) -> Any:
+    """The patient at a service, with her wallet unlocked."""
     from wallet.book import Book
     from wallet.patient import Patient
 
@@ -22,7 +24,23 @@ def _patient(folder: Path, file: Path | None, url: str) -> Any:
     return Patient(book, connect(url))
 
 
-def _confirm(question: str, yes: bool) -> None:
+def find_case(book: Any, name: str) -> Any:
+    """The one case of this title, record or pseudonym.
+
+    Raises:
+        InvalidInput: none, or several of one title.
+    """
+    from ledger.errors import InvalidInput
+
+    found = [case for case in book.cases if name in (case.title, case.record, case.subject)]
+    if len(found) != 1:
+        said = "no such case" if not found else "several cases of this title; name one by its record"
+        raise InvalidInput(f"This wallet has {said}. `volens wallet show --json` lists them.")
+    return found[0]
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask before anything is signed; raises when the answer is no or nobody is there to answer."""
     from ledger.errors import InvalidInput, Refused
 
     if yes:
@@ -33,6 +51,19 @@ def _confirm(question: str, yes: bool) -> None:
         raise InvalidInput("There is nobody to ask. Read what would be signed, then give --yes.")
     if not typer.confirm(question, err=True):
         raise Refused("Nothing was signed.")
+
+
+def end_of(day: str) -> int:
+    """The second after the last of a day in UTC, which must not be over."""
+    from ledger.errors import InvalidInput
+
+    try:
+        end = int(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) + 86_400
+    except ValueError:
+        raise InvalidInput(f"This is not a day: {day[:32]!r}. Write it as 2027-03-31.") from None
+    if end <= time.time():
+        raise InvalidInput("The last day must not be over.")
+    return end
 
 
 @command(app)
@@ -77,7 +108,7 @@ def join(
     as_json: Json = False,
 ) -> None:
     """Answer an invitation with a fresh pseudonym, used for this case only."""
-    patient = _patient(wallet, passphrase_file, url)
+    patient = open_patient(wallet, passphrase_file, url)
     case = patient.join(invitation)
     value = {"subject": case.subject, "title": case.title, "controller": case.controller}
     show(value, as_json, lambda: out.print(f"“{case.title}”\nYou are {case.subject} in this case."))
@@ -91,104 +122,79 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Find your cases again, after making the wallet anew from its words."""
-    patient = _patient(wallet, passphrase_file, url)
+    patient = open_patient(wallet, passphrase_file, url)
     found = patient.restore()
     show({"found": found}, as_json, lambda: out.print(f"{found} cases found. `volens wallet show` lists them."))
-
-
-@command(app, "open", dashes=True)
-def open_offer(
-    offer: Annotated[str, typer.Argument(help="The code of the offer.")],
-    folder: Annotated[Path, typer.Option("--out", help="Folder for the opened files.")],
-    wallet: Folder = DEFAULT_FOLDER,
-    url: Url = DEFAULT_URL,
-    passphrase_file: PassphraseFile = None,
-    as_json: Json = False,
-) -> None:
-    """See exactly what would be shared: open the sealed files and read what you are asked."""
-    patient = _patient(wallet, passphrase_file, url)
-    opened = patient.offer(offer)
-    paths = patient.open_items(opened, folder)
-
-    def human() -> None:
-        _print_offer(opened)
-        for path in paths:
-            out.print(f"opened {path}")
-
-    value = {"title": opened.title, "controller": opened.controller, "summaries": list(opened.sentences)}
-    show(value | {"files": [str(path) for path in paths]}, as_json, human)
-
-
-def _print_offer(opened: Any) -> None:
-    out.print(f"{opened.controller} asks you about “{opened.title}”:\n")
-    for number, sentence in enumerate(opened.sentences, 1):
-        out.print(f"  {number}. {sentence}\n")
-    for form in opened.forms:
-        out.print("What you should know:")
-        for statement in form.statements:
-            out.print(f"  • {statement.text['en']}")
-
-
-@command(app, dashes=True)
-def grant(
-    offer: Annotated[str, typer.Argument(help="The code of the offer.")],
-    only: Annotated[list[int] | None, typer.Option(help="Number of a sentence to agree to; may be repeated.")] = None,
-    wallet: Folder = DEFAULT_FOLDER,
-    url: Url = DEFAULT_URL,
-    wait: Annotated[bool, typer.Option(help="Wait until it counts: recorded, and confirmed by later blocks.")] = True,
-    yes: Yes = False,
-    passphrase_file: PassphraseFile = None,
-    as_json: Json = False,
-) -> None:
-    """Agree: sign what the sentences say, all of them or only some."""
-    from ledger.errors import InvalidInput
-
-    patient = _patient(wallet, passphrase_file, url)
-    opened = patient.offer(offer)
-    chosen = sorted({number - 1 for number in only}) if only else list(range(len(opened.grants)))
-    if not all(0 <= number < len(opened.grants) for number in chosen):
-        raise InvalidInput(f"The offer has the sentences 1 to {len(opened.grants)}.")
-    if not as_json:
-        _print_offer(opened)
-    _confirm(f"Agree to {', '.join(str(number + 1) for number in chosen)}?", yes)
-    relay = patient.agree(opened, chosen)
-    names = [_name(opened.grants[number]) for number in chosen]
-    _report(url, [relay], ("final",) if wait else (), as_json, names)
 
 
 @command(app)
 def revoke(
     grants: Annotated[list[str] | None, typer.Argument(help="The consents to take back.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Take back everything, in every case.")] = False,
+    case: Annotated[str, typer.Option(help="Take back everything in one case: its title, record or pseudonym.")] = "",
     wallet: Folder = DEFAULT_FOLDER,
     url: Url = DEFAULT_URL,
     wait: Annotated[bool, typer.Option(help="Wait until it is recorded. It counts before that.")] = True,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Ask no service: save what is signed here, for anybody to bring to the chain."),
+    ] = None,
     yes: Yes = False,
     passphrase_file: PassphraseFile = None,
     as_json: Json = False,
 ) -> None:
     """Take consent back. New uses are denied at once; copies already made cannot be called back."""
     from ledger.errors import InvalidInput
+    from wallet.book import Book
     from wallet.patient import grant_name
 
-    if bool(grants) == everything:
-        raise InvalidInput("Name the consents to take back, or give --all. `volens wallet show` lists them.")
-    patient = _patient(wallet, passphrase_file, url)
-    if everything and not patient.book.cases:
+    if (bool(grants), everything, bool(case)).count(True) != 1:
+        raise InvalidInput("Name the consents to take back, or give --all, or --case. `volens wallet show` lists them.")
+    patient = open_patient(wallet, passphrase_file, url) if folder is None else None
+    book = patient.book if patient is not None else Book.open(wallet, passphrase(passphrase_file))
+    if everything and not book.cases:
         raise InvalidInput("This wallet knows no case, so there is nothing it could take back.")
+    names = [grant_name(text) for text in grants or ()]
+    found = find_case(book, case) if case else None
+    if not as_json:
+        for name in names:
+            out.print(f"  • {book.grant(name)[1].summary}")
+    what = f"everything in “{found.title}”" if found else "everything" if everything else "this"
+    confirm(f"Take back {what}?", yes)
+    if patient is None:
+        cases = [found] if found else book.cases if everything else []
+        return _save_stops(book, cases, names, folder, as_json)
     if everything:
-        _confirm("Take back everything?", yes)
         relays = _revoke_all(patient)
+    elif found:
+        relays = [patient.revoke_all(found)]
     else:
-        names = [grant_name(text) for text in grants or ()]
-        if not as_json:
-            for name in names:
-                out.print(f"  • {patient.book.grant(name)[1].summary}")
-        _confirm("Take this back?", yes)
         relays = patient.revoke(names)
     if not as_json:
         out.print("From now on every question is answered with no.")
-    _report(url, relays, ("recorded", "final") if wait else (), as_json, grants or [])
+    report(patient, url, relays, ("recorded", "final") if wait else (), as_json, grants or [])
+
+
+def _save_stops(book: Any, cases: Any, names: Any, folder: Any, as_json: bool) -> None:
+    """Write what takes back some cases or some consents into files, one for each message."""
+    from wallet import stops
+    from wallet.keystore import write_private
+
+    said = [(case, message) for case in cases for message in stops.everything(case, int(time.time()))]
+    signed = [stops.sign(book, case, message) for case, message in (*said, *stops.revocations(book, names))]
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    files = []
+    for one in signed:
+        digest = one.domain.digest(one.message).hex()
+        files.append(folder / f"{one.message.TYPE}-{digest[:16]}.json")
+        write_private(files[-1], one.file(), overwrite=True)
+
+    def human() -> None:
+        out.print("Signed, not sent. It counts once it is recorded; whoever has a file can do that: volens relay FILE")
+        for file in files:
+            out.print(f"wrote {file}")
+
+    show({"files": [str(file) for file in files]}, as_json, human)
 
 
 def _revoke_all(patient: Any) -> list[str]:
@@ -208,9 +214,13 @@ def _revoke_all(patient: Any) -> list[str]:
     return relays
 
 
-def _report(url: str, relays: list[str], until: tuple[str, ...], as_json: bool, names: list[str]) -> None:
-    client = connect(url)
-    statuses = []
+def report(
+    patient: Any, url: str, relays: list[str], until: tuple[str, ...], as_json: bool, names: list[str] | None = None
+) -> None:
+    """Say what became of what was sent, waiting for it first where `until` names states."""
+    from ledger.errors import InvalidProof
+
+    client, statuses = connect(url), []
     for relay in relays:
         if until and not as_json:
             err.print("waiting for the block …")
@@ -221,27 +231,30 @@ def _report(url: str, relays: list[str], until: tuple[str, ...], as_json: bool, 
             where = f" in block {status['block']}" if status["block"] is not None else ""
             out.print(f"{status['status']}{where} ({status['id']})")
 
-    show({"grants": names, "relays": statuses}, as_json, human)
-
-
-def _name(grant: Any) -> str:
-    from ledger.typed_data import struct_hash
-
-    return struct_hash(grant)
+    show({**({} if names is None else {"grants": names}), "relays": statuses}, as_json, human)
+    if patient.doubts:
+        raise InvalidProof(f"It was sent, but without a receipt that holds: {patient.doubts[0]}")
 
 
 @command(app, "show")
 def show_wallet(
+    expiring: Annotated[
+        int | None, typer.Option(min=1, max=3650, metavar="DAYS", help="Only consents that end within so many days.")
+    ] = None,
     wallet: Folder = DEFAULT_FOLDER,
     url: Url = DEFAULT_URL,
     passphrase_file: PassphraseFile = None,
     as_json: Json = False,
 ) -> None:
     """Who may use what, what for, where, until when, and whether it still holds."""
-    patient = _patient(wallet, passphrase_file, url)
+    patient = open_patient(wallet, passphrase_file, url)
     rows, value = [], []
     for case in patient.book.cases:
         standings = patient.standings(case)
+        if expiring is not None:
+            standings = [entry for entry in standings if _ends_within(entry, expiring)]
+            if not standings:
+                continue
         value.append({"title": case.title, "subject": case.subject, "record": case.record, "grants": standings})
         for entry in standings:
             terms = entry["grant"]
@@ -252,7 +265,7 @@ def show_wallet(
                     ", ".join(terms["purposes"]),
                     ", ".join(terms["channels"]) or "–",
                     datetime.fromtimestamp(terms["validUntil"], UTC).date().isoformat(),
-                    entry["standing"],
+                    entry["standing"] + (", but the form changed" if _form_changed(entry) else ""),
                     entry["id"],
                 )
             )
@@ -262,10 +275,55 @@ def show_wallet(
     def human() -> None:
         if rows:
             table(("case", "who", "what for", "where", "until", "state", "consent"), rows)
+        elif expiring is not None:
+            out.print(f"No consent ends within {expiring} days.")
         else:
             out.print("This wallet knows no case yet. `volens wallet join` answers an invitation.")
 
     show(value, as_json, human)
+
+
+def _form_changed(entry: dict[str, Any]) -> bool:
+    """Whether a consent that counts was given under a form, or terms, that were replaced since."""
+    return entry["standing"] == "granted" and bool(entry.get("newForm") or entry.get("endedChannels"))
+
+
+def _ends_within(entry: dict[str, Any], days: int) -> bool:
+    """Whether a consent that somebody may use, or that is only paused, runs out soon."""
+    left = entry["grant"]["validUntil"] - time.time()
+    return entry["standing"] in ("granted", "awaiting_confirmations", "suspended") and 0 < left <= days * 86_400
+
+
+@command(app)
+def receipts(
+    wallet: Folder = DEFAULT_FOLDER,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Write each, and the message it is of, into this folder.")
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    as_json: Json = False,
+) -> None:
+    """The service's signed receipts of what you sent: evidence that it got there. Needs no network."""
+    from ledger.documents import canonical
+    from ledger.errors import InvalidProof
+    from ledger.receipts import verify_receipt
+    from wallet.book import Book
+    from wallet.keystore import write_private
+
+    book = Book.open(wallet, passphrase(passphrase_file))
+    if book.handed and book.receipt_key is None:
+        raise InvalidProof("The wallet does not remember whose receipts these are.")
+    rows, value = [], []
+    for entry in book.handed:
+        found = verify_receipt(entry.receipt, book.receipt_key or b"", entry.sent.domain)
+        when = datetime.fromtimestamp(found.received_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        rows.append((when, found.type, found.subject, found.id))
+        value.append(entry.receipt)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_private(folder / f"{found.id}.receipt.json", canonical(entry.receipt), overwrite=True)
+            write_private(folder / f"{found.id}.message.json", entry.sent.file(), overwrite=True)
+    show(value, as_json, lambda: table(("received (UTC)", "message", "you were", "relay"), rows))
 
 
 @command(app)
@@ -276,7 +334,7 @@ def accesses(
     as_json: Json = False,
 ) -> None:
     """Who asked about your cases and who received something, refusals too."""
-    patient = _patient(wallet, passphrase_file, url)
+    patient = open_patient(wallet, passphrase_file, url)
     entries = [entry for case in patient.book.cases if case.record for entry in patient.accesses(case)]
     did = {"decision": "asked", "release": "asked for the files", "outcome": "received the files"}
     rows = [

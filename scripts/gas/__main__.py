@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as Drawn
 from rich.text import Text
 
-from ledger.errors import VolensError
+from ledger.errors import InvalidFile, VolensError
 from scripts.compile import ROOT
 from scripts.console import err, out
 from scripts.gas import page
@@ -38,11 +38,18 @@ def digest(record: str) -> str:
 
 
 def read() -> tuple[list[Row], dict[str, Any]]:
-    """What is recorded: the rows, and the conditions they were measured under. Nothing, if there is no record."""
+    """What is recorded: the rows, and the conditions they were measured under. Nothing, if there is no record.
+
+    Raises:
+        InvalidFile: it is damaged.
+    """
     if not RECORD.exists():
         return [], {}
-    record = json.loads(RECORD.read_text(encoding="utf-8"))
-    return [Row.from_json(row) for row in record["rows"]], record["conditions"]
+    try:
+        record = json.loads(RECORD.read_text(encoding="utf-8"))
+        return [Row.from_json(row) for row in record["rows"]], dict(record["conditions"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise InvalidFile(f"{RECORD.name} is damaged: restore it, or delete it and run `make bench-gas`.") from error
 
 
 def write(rows: list[Row], under: dict[str, Any]) -> None:
@@ -93,11 +100,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     options = parser.parse_args(arguments)
     try:
+        recorded, before = read()
         rows, under = run(options.json), conditions()
     except VolensError as error:
         err.print(Text.assemble(("✗", "red"), f" {error}"))
         return error.exit_code
-    recorded, before = read()
     found = faults(rows, recorded) if options.check else [*missed(rows), *unlike(rows)]
     if options.check and before != under:
         found.append("The compiler, its settings or a package differ from what is recorded. Run `make bench-gas`.")

@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -80,6 +80,7 @@ class Shop:
 def run(options: argparse.Namespace) -> tuple[list[Result], frozenset[str], float]:
     """Try them behind a progress bar: the results, the files of the registry, and how long it took."""
     started = time.monotonic()
+    files = choosing.named(workshop.read(), options.file or ())
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} of {task.total}"))
     hidden = options.json or not err.is_terminal
     with ExitStack() as stack:
@@ -88,7 +89,6 @@ def run(options: argparse.Namespace) -> tuple[list[Result], frozenset[str], floa
         bar = stack.enter_context(Progress(*columns, TimeElapsedColumn(), console=err, transient=True, disable=hidden))
         task = bar.add_task("building the tests", total=None)
         shop = Shop(folder, stack, options.gambit or gambit.binary(), options.workers)
-        files = [f for f in shop.sources.mutable if not options.file or f in options.file]
         found = shop.mutants(files)
         if options.sample:
             found = choosing.spread(found, options.seed)
@@ -104,9 +104,10 @@ def run(options: argparse.Namespace) -> tuple[list[Result], frozenset[str], floa
         return results, choosing.registry(shop.sources), time.monotonic() - started
 
 
-def faults(results: Sequence[Result], registry: frozenset[str], whole: bool) -> list[str]:
+def faults(results: Sequence[Result], registry: frozenset[str], whole: bool, reasons: Mapping[Name, str]) -> list[str]:
     """Everything that is wrong, as sentences."""
-    reasons = survivors.read()
+    if not page.count(results).valid:
+        return ["Not one mutant was tried that a test could notice: that says nothing."]
     survived = [mutant.name for mutant, outcome in results if outcome.verdict is Verdict.SURVIVED]
     tried = [*(mutant.name for mutant, _ in results), *(reasons if whole else ())]
     judged = survivors.judge(survived, reasons, tried)
@@ -123,21 +124,29 @@ def _said(name: Name) -> str:
     return f"{name.file} {name.within}: {name.change} in “{name.line}”"
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not 1 or more")
+    return number
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run as a program; the result is the exit status."""
     parser = argparse.ArgumentParser(prog="python -m scripts.mutants", description="Mutation testing of the contracts.")
-    parser.add_argument("--sample", type=int, metavar="N", help="try N valid mutants, spread over the files")
+    parser.add_argument("--sample", type=_positive, metavar="N", help="try N valid mutants, spread over the files")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="which sample (1)")
     parser.add_argument("--file", action="append", metavar="F", help="mutate this file only; may be repeated")
     parser.add_argument("--gambit", type=Path, metavar="PATH", help="gambit's binary, if not that of .venv-analysis")
     cores = os.cpu_count() or 1
-    parser.add_argument("--workers", type=int, default=cores, metavar="N", help=f"how many at once ({cores})")
+    parser.add_argument("--workers", type=_positive, default=cores, metavar="N", help=f"how many at once ({cores})")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     options = parser.parse_args(arguments)
     whole = not options.sample and not options.file
     try:
+        reasons = survivors.read()
         results, registry, seconds = run(options)
-        found = faults(results, registry, whole)
+        found = faults(results, registry, whole, reasons)
     except VolensError as error:
         err.print(Text.assemble(("✗", "red"), f" {error}"))
         return error.exit_code
@@ -157,7 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
         err.print(Text.assemble(("✗", "red"), f" {sentence}"))
     if whole and PAGE.exists():
         text = PAGE.read_text(encoding="utf-8")
-        PAGE.write_text(page.replaced(text, page.measured(results, registry, survivors.read())), encoding="utf-8")
+        PAGE.write_text(page.replaced(text, page.measured(results, registry, reasons)), encoding="utf-8")
         err.print("Written: docs/mutants.md.")
     return 1 if found else 0
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 
+from ledger.errors import InvalidInput
 from scripts.mutants import gambit, operators
 from scripts.mutants.mutant import Mutant, Source
 from scripts.mutants.workshop import CONTRACTS, Compiler, Sources
@@ -13,6 +14,20 @@ from scripts.mutants.workshop import CONTRACTS, Compiler, Sources
 def registry(sources: Sources) -> frozenset[str]:
     """The files of which the registry consists."""
     return frozenset(sources.closure(f"{CONTRACTS}/ConsentRegistry.sol")) & frozenset(sources.mutable)
+
+
+def named(sources: Sources, wanted: Sequence[str]) -> list[str]:
+    """The files that can be mutated, or those of them that are asked for, by path or by name.
+
+    Raises:
+        InvalidInput: there is no such file.
+    """
+    found = [file for file in sources.mutable if not wanted or file in wanted or PurePosixPath(file).name in wanted]
+    for name in wanted:
+        if not any(name in (file, PurePosixPath(file).name) for file in found):
+            known = ", ".join(PurePosixPath(file).name for file in sources.mutable)
+            raise InvalidInput(f"There is no {name} to mutate. There are {known}.")
+    return found
 
 
 def mutants(

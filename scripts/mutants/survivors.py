@@ -27,11 +27,17 @@ def read(path: Path = FILE) -> dict[Name, str]:
     Raises:
         InvalidFile: not a list of reasons.
     """
-    entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    except ValueError as error:
+        raise InvalidFile(f"{path.name} cannot be read: {error}") from error
+    if not isinstance(entries, list):
+        raise InvalidFile(f"{path.name} is no list of reasons.")
     reasons: dict[Name, str] = {}
     for entry in entries:
         if (
-            tuple(entry) != _FIELDS
+            not isinstance(entry, dict)
+            or tuple(entry) != _FIELDS
             or not all(isinstance(value, str) for value in entry.values())
             or not entry["reason"]
         ):

@@ -33,7 +33,19 @@ from ledger.evidence import (
     authenticate,
 )
 from ledger.merkle import CohortTree
-from ledger.model import ZERO_ADDRESS, ZERO_HASH, Address, Approval, Consent, Grant, Hash, Item, Record, to_hash
+from ledger.model import (
+    LONGEST_CONSENT,
+    ZERO_ADDRESS,
+    ZERO_HASH,
+    Address,
+    Approval,
+    Consent,
+    Grant,
+    Hash,
+    Item,
+    Record,
+    to_hash,
+)
 from ledger.state import LedgerState, replay
 from ledger.typed_data import Domain, parse_signature, struct_hash, verify
 from scripts.vector_sources.world import CHAIN_ID, DAY, START, World, digest, event_from_json, event_json, phrase
@@ -186,6 +198,14 @@ def _cohort(
     }
 
 
+def _cohort_again(anchored_at: int, deadline: int, *more: LedgerEvent) -> dict[str, Any]:
+    """The same consent in a second cohort, of which it is the only leaf: anybody who has it can do that."""
+    case, alone = _cohort(START, deadline, *more), CohortTree.of([(PATIENT, HASH)])
+    again = case["anchors"][0] | {"root": alone.root, "proof": []}
+    events = [*case["events"], event_json(Anchored(anchored_at, alone.root, 1))]
+    return case | {"anchors": [*case["anchors"], again], "events": events}
+
+
 def _approved(record: Hash, recipient: Address, purpose: str, until: int) -> dict[str, Any]:
     approval = Approval(record, recipient, purpose, until, to_hash(phrase("approval")))
     return {"approvals": [{"approval": approval.to_json(), "signature": W.hospital.sign_typed(W.domain, approval)}]}
@@ -311,6 +331,14 @@ CASES: list[tuple[str, Reason, dict[str, Any]]] = [
     ("under an anchored root", R.PERMITTED, _cohort(START, START + 60)),
     ("anchored at the deadline", R.PERMITTED, _cohort(START + 60, START + 60)),
     ("anchored after the deadline", R.NO_CONSENT, _cohort(START + 61, START + 60)),
+    ("anchored 30 days before the deadline", R.PERMITTED, _cohort(START, START + LONGEST_CONSENT)),
+    ("anchored more than 30 days before the deadline", R.NO_CONSENT, _cohort(START, START + LONGEST_CONSENT + 1)),
+    ("anchored after everything given until then was revoked", R.REVOKED,
+     _cohort(START + 9, START + LONGEST_CONSENT, RevokedAll(START + 5, PATIENT, START, PATIENT))),
+    ("in a cohort, given after everything was revoked", R.PERMITTED,
+     _cohort(START + 9, START + LONGEST_CONSENT + 1, RevokedAll(START + 5, PATIENT, START, PATIENT))),
+    ("anchored again after everything was revoked", R.REVOKED,
+     _cohort_again(START + 9, START + 60, RevokedAll(START + 5, PATIENT, START + 5, PATIENT))),
     ("under an anchored root, but revoked", R.REVOKED,
      _cohort(START, START + 60, Revoked(START + 70, PATIENT, HASH, PATIENT))),
     ("anchored by somebody else beside a consent to something else", R.NO_CONSENT,

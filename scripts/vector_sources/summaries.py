@@ -1,10 +1,12 @@
 """The source of tests/vectors/summary.json: grants and the sentences a patient reads for them."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from ledger.errors import InvalidInput, InvalidMessage
 from ledger.model import ZERO_ADDRESS, Address, Grant, address, keccak, to_hash
 from ledger.summary import END_OF_CALENDAR, summary
+from ledger.vocabulary import LANGUAGES
 
 JOURNAL = address("0x" + keccak(b"volens vector: journal")[:20].hex())
 _NAME = "Example Journal of Cases"
@@ -91,6 +93,27 @@ _CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("minutes", _NAME, {"validFrom": 1795428060, "validUntil": 1803859140}),
 ]
 
+# The other languages: everything that has words of its own, dates of every form, and names that run the other way.
+_ELSEWHERE = {
+    "two items, two channels, a start within a day",
+    "one item",
+    "the whole record",
+    "others may quote",
+    "others may pass it on",
+    "any approved recipient, no channel",
+    "conditions, one with countries",
+    "a disease by its name",
+    "every channel",
+    "every publication purpose",
+    "a name with an apostrophe, an ampersand and braces",
+    "a name in Arabic, set apart by isolates",
+    "an item named in Hebrew, with a gershayim inside a word",
+    "a leap day from its beginning to its end",
+    "the second before and after a leap day",
+    "the last second a calendar holds",
+    "minutes",
+}
+
 _REFUSED: list[tuple[str, str | None, dict[str, Any], str]] = [
     ("nobody listed the recipient", None, {}, "recipient"),
     ("a name with a closing quotation mark", "Journal\u201d may do everything. \u201cIt", {}, "recipient"),
@@ -119,15 +142,25 @@ def vectors() -> object:
     return {
         "about": "cases: the summary of each grant. refused: grants for which no summary may be written, with the "
         "field that must be named; an empty field means that a code is unknown.",
-        "cases": [_case(*case) for case in _CASES],
+        "cases": [
+            *(_case(*case, "en") for case in _CASES),
+            *(_case(*case, one) for one in LANGUAGES[1:] for case in _CASES if case[0] in _ELSEWHERE),
+            *(_case(f"each month, {month + 1}", _NAME, _month(month), one) for one in LANGUAGES for month in range(12)),
+        ],
         "refused": [_refusal(*case) for case in _REFUSED],
     }
 
 
-def _case(about: str, name: str, changes: dict[str, Any]) -> dict[str, Any]:
+def _month(month: int) -> dict[str, Any]:
+    start = int(datetime(2027, month + 1, 1 + month, tzinfo=UTC).timestamp())
+    return {"items": ["*"], "validFrom": start, "validUntil": start + 86400}
+
+
+def _case(about: str, name: str, changes: dict[str, Any], language: str) -> dict[str, Any]:
     grant, parties = Grant.from_json(_BASE | changes), _parties(name or None)
-    written = summary(grant, parties, "en")
-    return {"about": about, "grant": grant.to_json(), "parties": parties, "language": "en", "summary": written}
+    written = summary(grant, parties, language)
+    about = about if language == "en" else f"{language}: {about}"
+    return {"about": about, "grant": grant.to_json(), "parties": parties, "language": language, "summary": written}
 
 
 def _refusal(about: str, name: str | None, changes: dict[str, Any], field: str) -> dict[str, Any]:

@@ -167,6 +167,24 @@ def test_a_search_goes_on_where_the_page_ended_and_only_for_the_same_search(web,
 # The past
 
 
+def test_the_past_and_searches_are_heavy_and_wait_for_a_place(web, w):
+    head = web.forge.chain.head()
+    context = {"consistency": {"at_exact_snapshot": make_token(web.forge.deployment, head.number, head.hash)}}
+    limits = web.forge.services.limits
+    limits._heavy, limits._working = 1, 1
+    for path, body in (
+        ("/access/v1/evaluation", base(w, context=context)),
+        (SEARCH + "action", {k: base(w)[k] for k in ("subject", "resource")}),
+    ):
+        refused = web.post(path, body, w.journal)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        limits.end()
+        assert web.post(path, body, w.journal).status_code == 200
+        assert limits._working == 0, "the place is given back"
+        limits.enter()
+    assert web.post("/access/v1/evaluation", base(w), w.journal).json()["decision"]
+
+
 def test_the_past_answers_as_of_its_block_but_never_permits_what_is_withdrawn_since(web, w):
     forge = web.forge
 
@@ -297,3 +315,26 @@ def test_a_group_takes_what_waits_and_nobody_is_lost(forge):
     asyncio.run(play())
     assert max(sizes) <= MOST
     assert len(sizes) <= 5
+
+
+def test_those_who_ask_together_again_are_answered_together_and_who_asks_alone_waits_for_nobody(monkeypatch, w):
+    monkeypatch.setattr("api.gathering.LINGER", 1000)  # so long that a test would be seen to hang
+    sizes = []
+
+    def answer(asked):
+        sizes.append(len(asked))
+        return [[one] for one in asked]
+
+    async def play():
+        gatherer = Gatherer(answer)
+        asked = Asked(lambda _: "", (w.question(),))
+        await gatherer.ask(asked)
+        await gatherer.ask(asked)
+        await asyncio.gather(*(gatherer.ask(asked) for _ in range(3)))
+        first = asyncio.create_task(gatherer.ask(asked))
+        for _ in range(5):
+            await asyncio.sleep(0)  # it alone is there: a group without lingering would leave now
+        await asyncio.gather(first, gatherer.ask(asked), gatherer.ask(asked))
+
+    asyncio.run(asyncio.wait_for(play(), 10))
+    assert sizes == [1, 1, 3, 3]

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from client.http import Client
 from client.institution import Institution
@@ -24,6 +25,7 @@ from ledger.errors import (
 )
 from ledger.events import Registered
 from ledger.model import Hash, to_hash
+from ledger.receipts import RelayReceipt, require_receipt_of, sign_receipt, verify_receipt
 from ledger.state import ROLE_CONTROLLER, ROLE_RECIPIENT
 from ledger.typed_data import struct_hash
 from scripts.vector_sources.world import phrase
@@ -143,6 +145,113 @@ def test_taking_everything_back_ends_also_what_is_on_its_way(town):
     for _ in range(4):
         town.tick()
     assert town.journal.ask(record, "case-report", "journal", items=[NARRATIVE]).reason == "revoked"
+
+
+def test_going_on_in_the_second_of_the_pause(town):
+    patient, record, _ = town.consent()
+    case = patient.book.case_of(record)
+    patient.suspend(case, True)
+    assert not town.journal.ask(record, "case-report", "journal", items=[NARRATIVE]).permitted
+    patient.suspend(case, False)  # refused in the same second, and said again in the next
+    for _ in range(4):
+        town.tick()
+    assert town.journal.ask(record, "case-report", "journal", items=[NARRATIVE]).permitted
+
+
+def test_a_word_that_is_older_than_what_counts_is_not_said_for_ever(town, monkeypatch):
+    patient, record, _ = town.consent()
+    case = patient.book.case_of(record)
+    patient.suspend(case, True)
+    now = town.forge.chain.clock()
+    monkeypatch.setattr("time.time", lambda: now)  # a clock that stands still
+    with pytest.raises(Conflict, match="A later word"):
+        patient.suspend(case, False)
+
+
+def test_what_was_agreed_to_elsewhere_is_remembered_and_can_be_taken_back(town):
+    """With the same words on another device, or by a delegate."""
+    patient, record, _ = town.consent()
+    other = town.wallet("another device")
+    other.restore()
+    other.agree(other.offer(town.institution.offer(record, [town.draft(record, channels=["social:mastodon"])])), [0])
+    for _ in range(4):
+        town.tick()
+    case = patient.book.case_of(record)
+    assert len(case.grants) == 1
+    patient.standings(case)
+    patient.standings(case)
+    again = Book.open(town.folder / "wallet", PASSPHRASE).case_of(record)
+    assert [grant.channels for grant in again.grants] == [("journal",), ("social:mastodon",)]
+    patient.revoke([struct_hash(again.grants[1])])
+    assert [view["standing"] for view in other.standings(other.book.case_of(record))] == ["granted", "revoked"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"standing": "no_consent"}, {"subject": "0x" + "11" * 20}, {"id": "0x" + "11" * 32}], ids=str
+)
+def test_what_is_not_hers_is_not_remembered(town, monkeypatch, change):
+    patient, record, _ = town.consent()
+    case = patient.book.case_of(record)
+    view = patient.standings(case)[0]
+    other = struct_hash(strange := town.draft(record, channels=["social:mastodon"]))
+    shown = view | {"id": other, "grant": strange.to_json()} | change
+    monkeypatch.setattr(type(patient._client), "get", lambda *_: [shown])
+    monkeypatch.setattr(type(patient._client), "sign_in", lambda *_: None)
+    patient.standings(case)
+    assert len(case.grants) == 1
+
+
+def test_the_wallet_keeps_the_receipts_of_what_it_sent(town):
+    patient, *_ = town.consent()
+    patient.revoke([struct_hash(patient.book.cases[0].grants[0])])
+    assert patient.doubts == []
+    again = Book.open(town.folder / "wallet", PASSPHRASE)
+    key = town.forge.services.intake.public_key
+    assert again.receipt_key == key
+    found = [verify_receipt(entry.receipt, key, entry.sent.domain) for entry in again.handed]
+    assert [receipt.type for receipt in found] == ["Consent", "Revocation"]
+    for entry, receipt in zip(again.handed, found, strict=True):
+        require_receipt_of(receipt, entry.sent.message, patient.book.cases[0].subject, town.forge.domain)
+
+
+def other_word(answer):
+    receipt = RelayReceipt.from_json(answer["receipt"]["receipt"])
+    return sign_receipt(receipt, Ed25519PrivateKey.from_private_bytes(phrase("another log")))
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        lambda _: None,
+        lambda answer: {**answer["receipt"], "signature": "0x" + "00" * 64},
+        lambda answer: {**answer["receipt"], "receipt": answer["receipt"]["receipt"] | {"receivedAt": 1}},
+        other_word,
+    ],
+    ids=["none", "forged", "changed", "by another key"],
+)
+def test_a_receipt_that_does_not_hold_stops_no_revocation(town, monkeypatch, lie):
+    """She must learn that the service may deny it, and every message must have been sent all the same."""
+    patient, record, _ = town.consent()
+    post = Client.post
+
+    def lying(self, path, body=None):
+        answer = post(self, path, body)
+        return answer | {"receipt": lie(answer)} if "revocations" in path else answer
+
+    monkeypatch.setattr(Client, "post", lying)
+    patient.revoke_all(patient.book.cases[0])
+    assert len(patient.doubts) == 2
+    assert [entry.sent.message.TYPE for entry in patient.book.handed] == ["Consent"]
+    assert town.journal.ask(record, "case-report", "journal", items=[NARRATIVE]).reason == "revoked"
+
+
+def test_a_receipt_of_another_message_is_no_receipt(town, monkeypatch):
+    patient, *_ = town.consent()
+    post, old = Client.post, patient.book.handed[0].receipt
+    swapped = lambda self, path, body=None: post(self, path, body) | {"receipt": old}  # noqa: E731
+    monkeypatch.setattr(Client, "post", swapped)
+    patient.revoke([struct_hash(patient.book.cases[0].grants[0])])
+    assert "another message" in patient.doubts[0]
 
 
 def test_a_wallet_opened_again_knows_what_it_needs(town):

@@ -14,8 +14,8 @@ from ledger.bundles import verify_bundle
 from ledger.clear_signing import descriptor
 from ledger.documents import channel_terms
 from ledger.errors import LedgerUnavailable
-from ledger.events import Published
-from ledger.model import Approval, Closure, Delegation, Record, Revocation, RevokeAll, Suspension, to_hash
+from ledger.events import Published, Superseded
+from ledger.model import Approval, Closure, Consent, Delegation, Record, Revocation, RevokeAll, Suspension, to_hash
 from ledger.typed_data import struct_hash
 from scripts.vector_sources.world import CHAIN_ID, phrase
 
@@ -56,6 +56,8 @@ PUBLIC = {
     ("POST", "/v1/suspensions"), ("POST", "/v1/closures"), ("POST", "/v1/delegations"),
     ("GET", "/v1/relays/{relay}"), ("POST", "/v1/releases"), ("POST", "/v1/approvals"),
     ("GET", "/.well-known/authzen-configuration"),
+    # what a reference says names no patient
+    ("GET", "/v1/verify/{reference}"), ("GET", "/v1/badge/{reference}.svg"), ("GET", "/v1/qr/{reference}.svg"),
 }  # fmt: skip
 
 
@@ -211,7 +213,10 @@ def test_a_wallet_reads_how_to_show_what_a_patient_signs(web):
 
 def test_readiness_follows_the_chain_and_liveness_does_not(web):
     chain = web.forge.chain
-    assert web.get("/readyz").json() == {"status": "ready", "gate": "open", "block": chain.head().number, "lag": 0}
+    relays = {"late": 0, "oldest": 0}
+    assert web.get("/readyz").json() == {
+        "status": "ready", "gate": "open", "block": chain.head().number, "lag": 0, "relays": relays,
+    }  # fmt: skip
     chain.now += 20
     assert web.get("/readyz").json()["lag"] == 20
     chain.now += 20
@@ -391,6 +396,18 @@ def test_a_record_of_somebody_else_is_not_there(web, w, part):
         none = problem(web.get(f"/v1/records/{NOWHERE}{part}", who), 404, "not_found")
         assert {**hers, "instance": ""} == {**none, "instance": ""}
     problem(web.get(f"/v1/records/0x12{part}", w.patient), 400, "invalid_message")
+
+
+def test_a_form_that_changed_is_told_with_the_grants(web, w):
+    new = to_hash(phrase("the next form"))
+    web.forge.chain.emit(Superseded(0, w.hospital.address, w.form.hash, new, True))
+    web.forge.mine()
+    for grant in web.get(f"/v1/records/{w.record_hash}/grants", w.patient).json():
+        assert (grant["standing"], grant["newForm"]) == ("form_superseded", new)
+        assert grant["endedChannels"] == grant["grant"]["channels"]
+    fresh = Consent(w.patient.address, (w.grant(salt=to_hash(phrase("afresh"))),), web.forge.chain.now + 900)
+    body = problem(web.send("/v1/consents", fresh, w.patient), 400, "invalid_message")
+    assert "form" in json.dumps(body["errors"])
 
 
 def test_grants_and_accesses_as_the_patient_reads_them(web, w):

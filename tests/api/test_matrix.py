@@ -51,7 +51,7 @@ class Case:
     sealed: str
     decision: str
     relay: str
-    token: str = ""
+    root: str
 
     @property
     def world(self) -> Any:
@@ -115,6 +115,14 @@ def grant_of(case: Case) -> Any:
     return case.world.grant(record=case.record)
 
 
+def cohort(case: Case) -> dict[str, Any]:
+    """A consent that the patient signed, and that somebody has."""
+    w = case.world
+    consent = Consent(w.patient.address, (w.grant(record=case.record, salt=to_hash(phrase("cohort"))),), case.now + 900)
+    signature = w.patient.sign_typed(case.web.forge.domain, consent)
+    return {"consents": [{"message": consent.to_json(), "signer": w.patient.address, "signature": signature}]}
+
+
 SIGNED_FOR: dict[str, Any] = {"may": ("patient",), "refused": (403,), "open": True}
 """Whoever signed it counts, so a stranger's signature is refused before anything is looked up."""
 PARTIES = ("patient", "hospital")
@@ -156,6 +164,10 @@ ROWS: dict[tuple[str, str], Row] = {
         open=True,
     ),
     ("GET", "/v1/offers/{token}"): Row(lambda _: "/v1/offers/off_guessed", open=True),
+    ("GET", "/v1/offers/{token}/messages"): Row(lambda _: "/v1/offers/off_guessed/messages"),
+    ("POST", "/v1/offers/{token}/messages"): Row(
+        lambda _: "/v1/offers/off_guessed/messages", lambda _: {"kind": "question", "text": "Who?"}
+    ),
     # the digest of encrypted bytes is known only to who was told it, and the bytes are of no use without a key
     ("GET", "/v1/items/{sealed}"): Row(lambda case: "/v1/items/" + NOWHERE, refused=(404,)),
     # records
@@ -193,6 +205,21 @@ ROWS: dict[tuple[str, str], Row] = {
         may=("hospital",),
         open=True,
     ),
+    # references: whoever holds a code may look; that a code nobody made reads the same is in test_references.py
+    ("POST", "/v1/records/{record}/references"): Row(
+        lambda case: f"/v1/records/{case.record}/references",
+        lambda case: {"recipient": case.world.journal.address},
+        may=("journal", *PARTIES),
+    ),
+    ("GET", "/v1/records/{record}/references"): Row(
+        lambda case: f"/v1/records/{case.record}/references", may=("journal", *PARTIES)
+    ),
+    ("GET", "/v1/verify/{reference}"): fixed("/v1/verify/guessed"),
+    ("GET", "/v1/badge/{reference}.svg"): fixed("/v1/badge/guessed.svg"),
+    ("GET", "/v1/qr/{reference}.svg"): fixed("/v1/qr/00000-00000-00000-00000.svg"),
+    # changes: a list of one's own, which is empty for others; what is in it is in test_changes.py
+    ("GET", "/v1/changes"): Row(lambda _: "/v1/changes", may=("journal", *PARTIES), refused=(200,)),
+    ("GET", "/v1/events"): Row(lambda _: "/v1/events?since=nothing", refused=(400,)),
     # signed messages
     ("POST", "/v1/consents"): Row(
         lambda _: "/v1/consents",
@@ -216,6 +243,9 @@ ROWS: dict[tuple[str, str], Row] = {
         **SIGNED_FOR,
     ),
     # its name is the hash of a message with its salts; it says how far that is, and nothing of what it is
+    # by a listed controller, or it is not looked at
+    ("POST", "/v1/cohorts"): Row(lambda _: "/v1/cohorts", cohort, may=("hospital",), refused=(403, 404)),
+    ("GET", "/v1/cohorts/{root}"): Row(lambda case: f"/v1/cohorts/{case.root}", may=("hospital",)),
     ("GET", "/v1/relays/{relay}"): Row(lambda _: "/v1/relays/rly_guessed", open=True),
     # questions
     ("POST", "/access/v1/evaluation"): Row(
@@ -272,6 +302,10 @@ def web(make_web):
     forge.chain.emit(*others)
     token = forge.services.records.invite(key("other hospital").address, "Another case")
     forge.claim(token, key("other patient"))
+    consent = forge.consent_to(forge.world.grant(salt=to_hash(phrase("in a cohort"))))
+    signed = consent, consent.subject, forge.signature(consent, forge.world.patient)
+    made.root = forge.services.cohorts.accept(forge.world.hospital.address, [signed]).cohort.root
+    forge.settle()
     return made
 
 
@@ -284,8 +318,11 @@ def cases(web: Any, name: str) -> tuple[Case, Case]:
     """About somebody's object, and about one that is not there, as somebody."""
     w, caller = web.forge.world, who(web, name)
     decision = web.forge.ask().id
-    there = Case(web, caller, w.record_hash, w.patient.address, web.forge.deposits[0].sealed, decision, "rly_x")
-    return there, replace(there, record=NOWHERE, subject=UNKNOWN, sealed=NOWHERE, decision="dec_" + "0" * 32)
+    there = Case(
+        web, caller, w.record_hash, w.patient.address, web.forge.deposits[0].sealed, decision, "rly_x", web.root
+    )
+    nothing = {"record": NOWHERE, "subject": UNKNOWN, "sealed": NOWHERE, "decision": "dec_" + "0" * 32, "root": NOWHERE}
+    return there, replace(there, **nothing)
 
 
 def ask(row: Row, route: tuple[str, str], case: Case, signed_in: bool) -> Any:
@@ -299,7 +336,7 @@ def ask(row: Row, route: tuple[str, str], case: Case, signed_in: bool) -> Any:
 def heard(answer: Any, case: Case) -> tuple[int, str, Any]:
     """An answer without what differs between any two answers: names of requests and decisions, tokens, the object."""
     text = re.sub(r"[0-9a-f]{16}(?=\"\})|req_\w+|(dec|inv|off)_[\w-]+|cz1\.[\w-]+", "#", answer.text)
-    for name, value in (("record", case.record), ("subject", case.subject)):
+    for name, value in (("record", case.record), ("subject", case.subject), ("root", case.root)):
         text = text.replace(value, name)
     text = re.sub(r'"(instance|nonce|expires_at|access_token)": ?"?[^",}]*', r'"\1"', text)
     headers = {name for name in answer.headers if name != "content-length"}

@@ -7,8 +7,9 @@ import threading
 
 import pytest
 import uvicorn
+from conftest import RATES, TestClient
 
-from api.app import Worker
+from api.app import Worker, create_app
 from ledger.model import Revocation
 from scripts.stack import configure
 
@@ -50,14 +51,14 @@ def ask(server, method, path, body=None):
 
 def test_a_request_under_way_is_answered_and_a_withdrawal_in_it_is_kept(server, forge, monkeypatch):
     w, inside, go_on = forge.world, threading.Event(), threading.Event()
-    accept = forge.services.relays.accept
+    accept = forge.services.intake.accept
 
     def slow(*arguments):
         inside.set()
         assert go_on.wait(PATIENCE)
         return accept(*arguments)
 
-    monkeypatch.setattr(forge.services.relays, "accept", slow)
+    monkeypatch.setattr(forge.services.intake, "accept", slow)
     kept = []
     close = forge.services.store.close
 
@@ -106,6 +107,26 @@ def test_the_worker_ends_its_step_and_begins_no_other():
     stopping.join(PATIENCE)
     assert not worker._thread.is_alive()
     assert done == ["first"]
+
+
+def test_the_worker_acts_when_it_is_woken():
+    wake, acted = threading.Event(), threading.Event()
+    worker = Worker("test", 3600, acted.set, wake=wake)
+    worker.start()
+    wake.set()
+    assert acted.wait(PATIENCE)
+    worker.stop(PATIENCE)
+
+
+def test_a_message_is_sent_when_it_is_taken_however_rarely_the_outbox_is_looked_at(make_forge):
+    forge = make_forge(limits=dict.fromkeys(RATES, 0) | {"relay_interval": 60})
+    sent = threading.Event()
+    send = forge.chain.send
+    forge.chain.send = lambda raw: (send(raw), sent.set())
+    forge.restart()
+    with TestClient(create_app(forge.services)):
+        forge.revoke()
+        assert sent.wait(PATIENCE)
 
 
 def test_nobody_can_write_his_own_address(server, forge, monkeypatch):

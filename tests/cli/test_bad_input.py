@@ -6,9 +6,10 @@ import os
 import pytest
 
 from cli.running import PASSPHRASE, WORDS, secret_file
-from ledger.deployment import Contract, Deployment
+from ledger.deployment import DEVELOPMENT_ACCOUNTS, Contract, Deployment
 from ledger.events import DEPLOYED
-from ledger.model import address, to_hash
+from ledger.model import Closure, address, to_hash
+from ledger.signed_message import SignedMessage
 from wallet import keystore
 from wallet.book import BOOK, KEYSTORE
 from wallet.keys import new_words
@@ -21,6 +22,10 @@ FACTS = Deployment(
     to_hash(bytes(32)),
     {name: Contract(address(f"0x{n:040x}"), to_hash(bytes(32)), 0) for n, name in enumerate(DEPLOYED, 1)},
 )
+
+DEVELOPMENT = sorted(DEVELOPMENT_ACCOUNTS)
+
+MESSAGE = SignedMessage(FACTS.domain, Closure(address(PARTY)), address(PARTY), b"\1" * 65)
 
 
 def tree(folder):
@@ -40,6 +45,7 @@ def files(tmp_path, passphrase_file, wallet, party):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         path.chmod(mode)
 
+    write("mainnet.json", json.dumps(FACTS.to_json() | {"chainId": 1}))
     write("wrong", "not the passphrase")
     write("short", "1234567")
     write("binary", b"\xff\xfe\0\1" * 9)
@@ -65,6 +71,7 @@ def files(tmp_path, passphrase_file, wallet, party):
     write("number.json", json.dumps([{"purposes": 5}]))
     write("numbers.json", json.dumps([{"purposes": [5]}]))
     write("case.json", json.dumps({"items": []}))
+    write("message.json", MESSAGE.file())
     (tmp_path / "folder").mkdir()
     (tmp_path / "partyish").mkdir()
     (tmp_path / "partyish" / KEYSTORE).write_bytes(party.read_bytes())
@@ -80,11 +87,13 @@ def files(tmp_path, passphrase_file, wallet, party):
 
 
 P = ("--passphrase-file", "passphrase")
+PAY = ("relay", "message.json", "--deployment", "facts.json", "--key-file")
 ASK = ("verify", "--record", HASH, "--purpose", "case-report", "--channel", "journal")
 BUNDLE = ("audit", "verify-bundle")
 TRUST = ("--trusted-block", HASH, "--deployment", "facts.json")
 OFFER = ("record", "offer", "--record", HASH, "--form", HASH, "--key", "party.json", *P)
 LIST = ("party", "register", PARTY, "--name", "Journal", "--deployment", "facts.json", "--owner-key", "hex.key")
+OWNER = ("--deployment", "facts.json", "--owner-key", "hex.key")
 ROLE = ("--kind", "journal", "--role", "recipient")
 
 CASES = {
@@ -114,6 +123,19 @@ CASES = {
     "wallet: book cut short": (("wallet", "show", "--wallet", "stub", *P), 2, "changed, or belongs to other words"),
     "revoke: nothing named": (("wallet", "revoke", "--wallet", "wallet", *P), 2, "give --all"),
     "revoke: both": (("wallet", "revoke", HASH, "--all", "--wallet", "wallet", *P), 2, "give --all"),
+    # somebody's signed message
+    "relay: no file": (("relay", "nowhere.json"), 2, "nowhere.json"),
+    "relay: folder": (("relay", "folder"), 2, "folder"),
+    "relay: text": (("relay", "text.json"), 2, "does not hold a signed message"),
+    "relay: binary": (("relay", "binary"), 2, "does not hold a signed message"),
+    "relay: another file": (("relay", "facts.json"), 2, "does not hold a signed message"),
+    "relay: nobody pays": (("relay", "message.json", "--rpc-url", "http://127.0.0.1:9"), 2, "Give --key-file"),
+    "relay: two ways": (("relay", "message.json", "--key-file", "hex.key", "--url", "http://a"), 2, "Leave --url away"),
+    "relay: no url": (("relay", "message.json", "--url", "nowhere"), 2, "not the address of a service"),
+    "relay: receipt exists": (("relay", "message.json", "--receipt", "case.json"), 2, "Nothing was sent"),
+    "relay: open key": ((*PAY, "open.key"), 2, "can be read by others"),
+    "relay: no key": ((*PAY, "no.key"), 2, "hexadecimal"),
+    "relay: no facts": (("relay", "message.json", "--key-file", "hex.key"), 2, "volens deploy"),
     # parties and keys
     "party: exists": (("party", "new", "--out", "party.json", *P), 3, "left as it is"),
     "party: no folder": (("party", "new", "--out", "nowhere/p.json", *P), 2, "does not exist"),
@@ -155,6 +177,14 @@ CASES = {
         ("form", "publish", "--key", "party.json", "--channel", "teaching", "--deployment", "facts.json", *P),
         2, "No terms are written for teaching", "journal, social:",
     ),
+    "form: replaced by text": (
+        ("form", "replace", HASH, "text.json", "--key", "party.json", "--deployment", "facts.json", *P),
+        2, "is not JSON",
+    ),
+    "form: replaced by a list": (
+        ("form", "replace", HASH, "list.json", "--key", "party.json", "--deployment", "facts.json", *P),
+        2, "must be an object",
+    ),
     # the Directory and the contracts
     "list: address": ((*LIST[:2], "0x12", *LIST[3:], *ROLE), 2, "must be an address"),
     "list: mistyped": (
@@ -169,6 +199,19 @@ CASES = {
         (*LIST[:5], "--owner-key", "hex.key", *ROLE),
         2, "no deployment facts", "volens deploy",
     ),
+    "list: both": ((*LIST, *ROLE, "--calldata", "--fund", "1"), 2, "Leave --fund away"),
+    "list: no node": ((*LIST, *ROLE, "--rpc-url", "nonsense"), 2, "nonsense does not name an Ethereum node"),
+    "suspend: address": (("party", "suspend", "0x12", *OWNER), 2, "must be an address"),
+    "suspend: no facts": (("party", "suspend", PARTY), 2, "no deployment facts"),
+    "resume: no owner": (("party", "resume", PARTY, "--deployment", "facts.json"), 2, "is missing"),
+    "resume: mistyped": (("party", "resume", "0x" + "aB" * 20, *OWNER), 2, "mistyped"),
+    "hand over: to nobody": (("party", "hand-over", "0x" + "00" * 20, *OWNER), 2, "can never take"),
+    "hand over: to ours": (("party", "hand-over", f"0x{1:040x}", *OWNER, "--calldata"), 2, "can never take"),
+    "hand over: to all": (
+        ("party", "hand-over", DEVELOPMENT[0], "--deployment", "mainnet.json", "--calldata"),
+        2, "every development node prints",
+    ),
+    "take over: node": (("party", "take-over", *OWNER, "--rpc-url", "http://[::1"), 2, "does not name"),
     "deploy: no key": (("deploy", "--key-file", "nowhere.key"), 2, "is missing: nowhere.key"),
     "deploy: open key": (("deploy", "--key-file", "open.key"), 2, "can be read by others", "chmod 600"),
     "deploy: short key": (("deploy", "--key-file", "short.key"), 2, "must be 32 bytes"),
@@ -176,7 +219,7 @@ CASES = {
     "deploy: binary": (("deploy", "--key-file", "binary"), 2, "cannot be read as a key"),
     "deploy: folder": (("deploy", "--key-file", "folder"), 2, "folder"),
     "deploy: zero": (("deploy", "--key-file", "zero.key"), 2, "no random key", "openssl rand"),
-    "deploy: owner": (("deploy", "--key-file", "hex.key", "--owner", "me"), 2, "must be an address"),
+    "deploy: owner": (("deploy", "--key-file", "hex.key", "--owner", "me"), 2, "--owner: must be an address"),
     # evidence
     "bundle: missing": ((*BUNDLE, "nowhere.json", *TRUST), 2, "nowhere.json cannot be read"),
     "bundle: folder": ((*BUNDLE, "folder", *TRUST), 2, "folder cannot be read"),

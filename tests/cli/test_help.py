@@ -35,7 +35,8 @@ def test_the_commands_of_the_issue_are_there():
         ("wallet", "new"), ("wallet", "join"), ("wallet", "open"), ("wallet", "grant"), ("wallet", "revoke"),
         ("wallet", "show"), ("wallet", "accesses"),
         ("record", "invite"), ("record", "seal"), ("record", "register"), ("record", "offer"),
-        ("party", "new"), ("party", "register"), ("party", "list"), ("form", "publish"),
+        ("party", "new"), ("party", "register"), ("party", "list"), ("party", "suspend"), ("party", "resume"),
+        ("party", "hand-over"), ("party", "take-over"), ("form", "publish"),
         ("audit", "replay"), ("audit", "log"), ("audit", "verify-bundle"),
     } <= COMMANDS.keys()  # fmt: skip
 

@@ -10,6 +10,7 @@ import pytest
 from cli.test_bad_input import tree
 from ledger.model import to_hash
 from scripts.devnet import Devnet, rpc
+from scripts.stack import Stack, operator_key
 from wallet.keys import PartyKeys
 
 pytestmark = pytest.mark.node
@@ -218,10 +219,52 @@ def test_a_payer_without_ether(volens, chain, tmp_path):
     (tmp_path / "poor.key").chmod(0o600)
     owner = PartyKeys.new().address  # so that there is something to deploy
     deploy = ("deploy", "--key-file", "poor.key", "--owner", owner, "--rpc-url", chain.rpc_url, "--out", "f.json")
-    ran = volens(*deploy)
-    assert ran.code in (2, 3, 4), ran
-    assert len(ran.err.splitlines()) == 1
+    height = rpc(chain.rpc_url, "eth_blockNumber")
+    volens(*deploy).refused(2, "has 0 ether", "may take up to")
+    assert rpc(chain.rpc_url, "eth_blockNumber") == height
     assert not (tmp_path / "f.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("owner", "code", "said"),
+    [
+        ("", 2, "--owner: must be an address"),
+        ("0x" + "0" * 40, 2, "needs an owner"),
+        (PartyKeys.new().address, 5, "another first owner"),
+    ],
+)
+def test_an_owner_that_is_none_or_another_than_before_costs_nothing(volens, chain, payer, owner, code, said):
+    deploy = ("deploy", "--key-file", payer, "--rpc-url", chain.rpc_url, "--out", "facts.json", "--json")
+    assert volens(*deploy).code == 0
+    height = rpc(chain.rpc_url, "eth_blockNumber")
+    volens(*deploy, "--owner", owner).refused(code, said)
+    assert rpc(chain.rpc_url, "eth_blockNumber") == height
+
+
+def test_a_service_on_a_directory_that_somebody_else_owns(volens, chain, payer, tmp_path):
+    """The consortium deployed; whoever runs the service has the facts, sends nothing and needs no key of the owner."""
+    owner, state = PartyKeys.new().address, tmp_path / "state"
+    facts = state / "deployment.json"
+    deploy = ("deploy", "--key-file", payer, "--owner", owner, "--rpc-url", chain.rpc_url, "--out", facts, "--json")
+    assert volens(*deploy).code == 0
+    height = rpc(chain.rpc_url, "eth_blockNumber")
+    with Stack.start(state, rpc_url=chain.rpc_url, port=0) as stack:
+        assert stack.deployment.to_json() == json.loads(facts.read_text())
+    assert not operator_key(state).exists()
+    assert rpc(chain.rpc_url, "eth_blockNumber") == height
+
+
+def test_a_chain_of_its_own_takes_no_key_that_everybody_knows_and_must_be_new_enough(volens, payer, tmp_path):
+    (tmp_path / "own.key").write_text(PartyKeys.new().secret.reveal().hex())
+    (tmp_path / "own.key").chmod(0o600)
+    known = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+    with Devnet.start("anvil", chain_id=555, hardfork="shanghai") as old:
+        end = ("--rpc-url", old.rpc_url, "--out", "facts.json", "--json")
+        volens("deploy", "--key-file", payer, *end).refused(2, "payer", "every development node")
+        volens("deploy", "--key-file", "own.key", "--owner", known, *end).refused(2, "owner", "every development node")
+        volens("deploy", "--key-file", "own.key", *end).refused(2, "Cancun")
+        assert rpc(old.rpc_url, "eth_blockNumber") == "0x0"
+    assert not (tmp_path / "facts.json").exists()
 
 
 def test_contracts_of_other_code(volens, chain, payer, tmp_path):
@@ -231,5 +274,21 @@ def test_contracts_of_other_code(volens, chain, payer, tmp_path):
     rpc(chain.rpc_url, "anvil_setCode", [facts["contracts"]["PolicyRegistry"]["address"], "0x6001"])
     rpc(chain.rpc_url, "anvil_mine", ["0x2"])
     volens(*deploy).refused(5, "is not PolicyRegistry", "code differs")
+    register = (
+        "party",
+        "register",
+        PartyKeys.new().address,
+        "--name",
+        "J",
+        "--kind",
+        "journal",
+        "--role",
+        "recipient",
+        "--json",
+    )
+    node = ("--rpc-url", chain.rpc_url, "--deployment", "facts.json", "--owner-key", payer)
+    height = rpc(chain.rpc_url, "eth_blockNumber")
+    volens(*register, *node).refused(5, "is not PolicyRegistry")
+    assert rpc(chain.rpc_url, "eth_blockNumber") == height, "nothing is sent to contracts that are not ours"
     replay = ("audit", "replay", "--rpc-url", chain.rpc_url, "--deployment", "facts.json", "--json")
     volens(*replay).refused(5)

@@ -283,6 +283,23 @@ def test_save_that_was_cut_off_is_passed_over(tmp_path, cut):
         again.kill()
 
 
+def test_save_that_mixes_two_moments_is_passed_over(tmp_path):
+    """Accounts as after a block that is not in it: anvil leaves such a file behind now and then."""
+    state, saved = tmp_path / "state.json", tmp_path / "state.json.saved"
+    with Devnet.start(state=state) as node:
+        set_balance(node.rpc_url, NOBODY, 888)
+        payer = rpc(node.rpc_url, "eth_accounts")[0]
+        sent = rpc(node.rpc_url, "eth_sendTransaction", [{"from": payer, "to": NOBODY, "value": "0x1"}])
+        eventually(lambda: rpc(node.rpc_url, "eth_getTransactionReceipt", [sent]))
+    torn = json.loads(state.read_text())
+    torn["accounts"][payer.lower()]["nonce"] += 1
+    saved.write_text(json.dumps(torn))
+    with Devnet.start(state=state) as again:
+        assert proven(again).balance == 889
+        assert rpc(again.rpc_url, "eth_getTransactionCount", [payer, "latest"]) == "0x1"
+        again.kill()
+
+
 def test_save_made_after_the_parent_was_killed_is_used(tmp_path):
     state = tmp_path / "state.json"
     with Devnet.start(state=state) as node:

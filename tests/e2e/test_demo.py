@@ -4,7 +4,9 @@ import contextvars
 import io
 import json
 
+import psycopg
 import pytest
+from postgres import Postgres
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -61,9 +63,16 @@ def test_on_anvil_by_its_command(tmp_path):
     assert not (tmp_path / "kept" / "stolen").exists()
 
 
-def test_on_hardhat():
+def test_on_hardhat_and_postgresql(monkeypatch):
     told = io.StringIO()
-    check(run(Console(file=told), "hardhat"))
+    with Postgres() as server:
+        stores = server.database(), server.database()
+        for name, url in zip(("VOLENS_DATABASE_URL", "VOLENS_KEY_STORE_URL"), stores, strict=True):
+            monkeypatch.setenv(name, url)
+        check(run(Console(file=told), "hardhat"))
+        for url, table in zip(stores, ("log", "record_keys"), strict=True):
+            with psycopg.connect(url) as connection:
+                assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() > (0,)
     assert "9. An auditor replays the chain" in told.getvalue()
 
 

@@ -59,13 +59,13 @@ def eventually(check, seconds=SECONDS):
 class Up:
     """One run of `volens up`."""
 
-    def __init__(self, state, port):
+    def __init__(self, state, port, *more):
         self.state, self.port, self.url = state, port, f"http://127.0.0.1:{port}"
         self.log = state.parent / f"up-{time.monotonic_ns()}.log"
         command = [sys.executable, "-m", "scripts.cli", "up", "--state", str(state), "--port", str(port)]
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                [*command, "--node-port", "0"],
+                [*command, "--node-port", "0", *more],
                 cwd=ROOT,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -124,8 +124,8 @@ def place(tmp_path):
     """Starts `volens up` on one folder and one port, as often as wanted; whatever still runs at the end is ended."""
     port, runs = free_port(), []
 
-    def start():
-        runs.append(Up(tmp_path / "state", port))
+    def start(*more):
+        runs.append(Up(tmp_path / "state", port, *more))
         return runs[-1]
 
     yield start
@@ -179,7 +179,8 @@ def test_a_revocation_survives_being_killed_right_after_its_acknowledgement(plac
         found = town.client().wait_for(relay)
         assert found["block"] is not None
         subject = next(case.subject for case in town.patient().book.cases if case.record == record)
-        on_chain = replay_chain(again.rpc_url, town.stack.deployment).state.entry(subject, struct_hash(grant))
+        replayed = replay_chain(again.rpc_url, town.stack.deployment, with_state=True)
+        on_chain = replayed.state.entry(subject, struct_hash(grant))
         assert on_chain.revoked_at, "sent again, and recorded"
         assert reason(town, record) == "revoked"
         case = town.patient().book.case_of(record)
@@ -192,6 +193,33 @@ def test_killed_in_its_first_second_it_starts_again(place):
     place().ready().kill()
     again = place().ready()
     assert again.stop() == 0
+
+
+def programs(pid, name):
+    return [child for child in children(pid) if name in Path(f"/proc/{child}/cmdline").read_text().split("\0")]
+
+
+def test_several_workers_serve_one_port_and_one_that_dies_is_replaced(place, tmp_path):
+    up = place("--workers", "2").ready()
+    workers = programs(up.process.pid, "scripts.workers")
+    assert len(workers) == 2
+    with build(tmp_path, up.stack()) as town:
+        record, _ = town.consented()
+        assert reason(town, record) == "permitted"
+        os.kill(workers[0], signal.SIGKILL)
+        eventually(lambda: not alive(workers[0]))
+        assert reason(town, record) == "permitted", "the other one answers"
+        eventually(lambda: len(programs(up.process.pid, "scripts.workers")) == 2)
+        counted = httpx.get(f"{up.url}/metrics").text
+        assert 'volens_decisions_total{reason="permitted"} 2.0' in counted, "whoever is asked counts for all"
+    up.pids = [up.process.pid, *children(up.process.pid)]
+    assert up.stop(signal.SIGTERM) == 0
+    assert "Traceback" not in up.said()
+    up = place("--workers", "2").ready()
+    up.pids = [up.process.pid, *children(up.process.pid)]
+    os.kill(up.process.pid, signal.SIGKILL)
+    up.process.wait(SECONDS)
+    eventually(lambda: not any(map(alive, up.pids)), 20)
 
 
 def test_another_chain_under_the_same_state_is_refused(place, tmp_path):

@@ -1,13 +1,10 @@
 """Asking an account's code over JSON-RPC whether it signed: only one clean answer counts, and none can cost much."""
 
-from contextlib import suppress
-
 import pytest
 
 from ledger.adapters.chain import Web3Chain
 from ledger.adapters.node import Node
 from ledger.deployment import Deployment
-from ledger.errors import LedgerUnavailable
 from ledger.model import ZERO_HASH, address
 from scripts.devnet import Devnet
 
@@ -64,5 +61,11 @@ def test_the_code_reads_exactly_what_was_signed_and_how(chain):
 
 def test_code_that_never_ends_is_cut_off(chain):
     chain.put("5b600056")
-    with suppress(LedgerUnavailable):  # some nodes call it an error of theirs; a yes it is not
-        assert not asked(chain)
+    assert not asked(chain)
+
+
+def test_who_has_code(chain):
+    chain.put("00")
+    other = address("0x" + "b2" * 20)
+    assert chain.with_code([other, ACCOUNT]) == {ACCOUNT}
+    assert chain.with_code([]) == set()

@@ -1,9 +1,11 @@
 """The key store: the first key stays, another master's is not taken, and a destroyed one is gone from the file too."""
 
 import pytest
+from postgres import Postgres
 
 from ledger.adapters.keys import SqlKeys
-from ledger.errors import Conflict, Unavailable
+from ledger.adapters.store import SqlStore
+from ledger.errors import Conflict, InvalidInput, Unavailable
 from ledger.model import to_hash
 from scripts.vector_sources.world import phrase
 
@@ -19,36 +21,57 @@ def keys(tmp_path):
     made.close()
 
 
-def test_the_first_key_of_a_record_stays(keys):
-    assert keys.add(ONE, "m1", WRAP) == WRAP
-    assert keys.add(ONE, "m1", WRAP.replace("A", "B")) == WRAP
-    assert (keys.get(ONE), keys.get(TWO)) == (WRAP, None)
+@pytest.fixture(scope="module")
+def server():
+    with Postgres() as running:
+        yield running
 
 
-def test_only_the_master_in_use_may_add(keys):
-    keys.set_master("m2")
+@pytest.fixture(params=["file", pytest.param("postgres", marks=pytest.mark.node)])
+def url(request, tmp_path):
+    if request.param == "file":
+        return f"sqlite:///{tmp_path / 'keys.db'}"
+    return request.getfixturevalue("server").database()
+
+
+@pytest.fixture
+def anywhere(url):
+    made = SqlKeys(url)
+    made.set_master("m1")
+    yield made
+    made.close()
+
+
+def test_the_first_key_of_a_record_stays(anywhere):
+    assert anywhere.add(ONE, "m1", WRAP) == WRAP
+    assert anywhere.add(ONE, "m1", WRAP.replace("A", "B")) == WRAP
+    assert (anywhere.get(ONE), anywhere.get(TWO)) == (WRAP, None)
+
+
+def test_only_the_master_in_use_may_add(anywhere):
+    anywhere.set_master("m2")
     with pytest.raises(Conflict):
-        keys.add(ONE, "m1", WRAP)
-    assert (keys.get(ONE), keys.master()) == (None, "m2")
+        anywhere.add(ONE, "m1", WRAP)
+    assert (anywhere.get(ONE), anywhere.master()) == (None, "m2")
 
 
-def test_a_wrap_that_changed_meanwhile_is_not_replaced(keys):
-    keys.add(ONE, "m1", WRAP)
-    keys.destroy(ONE)
-    keys.replace("m2", [(ONE, WRAP, "new")])
-    assert keys.get(ONE) is None
-    assert keys.others("m2", 10) == []
+def test_a_wrap_that_changed_meanwhile_is_not_replaced(anywhere):
+    anywhere.add(ONE, "m1", WRAP)
+    anywhere.destroy(ONE)
+    anywhere.replace("m2", [(ONE, WRAP, "new")])
+    assert anywhere.get(ONE) is None
+    assert anywhere.others("m2", 10) == []
 
 
-def test_a_destroyed_key_never_comes_back(keys):
-    keys.add(ONE, "m1", WRAP)
-    keys.destroy(ONE)
-    keys.destroy(ONE)
-    keys.destroy(TWO)  # one that was never there
+def test_a_destroyed_key_never_comes_back(anywhere):
+    anywhere.add(ONE, "m1", WRAP)
+    anywhere.destroy(ONE)
+    anywhere.destroy(ONE)
+    anywhere.destroy(TWO)  # one that was never there
     for record in (ONE, TWO):
         with pytest.raises(Conflict):
-            keys.add(record, "m1", WRAP)
-    assert sorted(keys.destroyed()) == sorted([ONE, TWO])
+            anywhere.add(record, "m1", WRAP)
+    assert sorted(anywhere.destroyed()) == sorted([ONE, TWO])
 
 
 def test_nothing_of_a_destroyed_key_is_left_in_the_files(keys, tmp_path):
@@ -77,3 +100,19 @@ def test_what_is_no_key_store_is_said_in_one_sentence(tmp_path):
     (tmp_path / "odd.db").write_bytes(b"nothing of the kind" * 100)
     with pytest.raises(Unavailable, match="key store"):
         SqlKeys(f"sqlite:///{tmp_path / 'odd.db'}")
+
+
+def test_one_database_is_refused_for_both_stores(url):
+    SqlStore(url).close()
+    with pytest.raises(InvalidInput, match="VOLENS_KEY_STORE_URL"):
+        SqlKeys(url)
+    SqlStore(url).close()  # nothing was done to it
+
+
+def test_nor_is_it_the_other_way_round(url):
+    made = SqlKeys(url)
+    made.set_master("m1")
+    with pytest.raises(InvalidInput, match="VOLENS_DATABASE_URL"):
+        SqlStore(url)
+    assert made.master() == "m1"
+    made.close()

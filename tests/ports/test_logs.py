@@ -11,7 +11,7 @@ from web3 import Web3
 
 from ledger.adapters.logs import _FIELDS, artifact, decode
 from ledger.errors import LedgerUnavailable
-from ledger.events import CONTRACTS
+from ledger.events import CONTRACTS, UNREADABLE, uri_bytes
 from ledger.model import keccak, to_hash
 
 EVENTS = [
@@ -108,6 +108,21 @@ def test_what_openzeppelin_emits_is_passed_over():
                 decode("Directory", {"topics": ["0x" + keccak(signature(entry).encode()).hex()], "data": "0x"}, 7)
                 is None
             )
+
+
+@given(st.binary(max_size=100) | st.text().map(lambda text: (UNREADABLE + text).encode()))
+@example(b"\xff\xfe")
+@example((UNREADABLE + "fffe").encode())
+def test_any_bytes_in_the_place_of_a_uri_are_read_and_count_in_the_head(data):
+    """The contract takes what is no UTF-8, and a log cannot be taken back: not to read it would end all reading."""
+    words = [(2).to_bytes(32), bytes(32), (96).to_bytes(32), len(data).to_bytes(32)]
+    body = b"".join(words) + data + bytes(-len(data) % 32)
+    (entry,) = [e for c, e in EVENTS if e["name"] == "Registered"]
+    topics = ["0x" + keccak(signature(entry).encode()).hex(), "0x" + "00" * 12 + "11" * 20]
+    event = decode("Directory", {"topics": topics, "data": "0x" + body.hex()}, 7)
+    assert event.operation().value == keccak(encode(["uint8", "bytes32", "bytes"], [2, bytes(32), data]))
+    assert uri_bytes(event.uri) == data
+    assert event.uri.encode().decode() == event.uri, "it can be stored"
 
 
 def test_numbers_too_large_for_their_type_are_refused():

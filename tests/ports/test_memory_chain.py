@@ -23,10 +23,11 @@ from ledger.events import (
     Suspended,
     SuspensionChanged,
 )
-from ledger.model import Closure, Consent, Delegation, Revocation, RevokeAll, Suspension, to_hash
+from ledger.model import LONGEST_CONSENT, Closure, Consent, Delegation, Revocation, RevokeAll, Suspension, to_hash
+from ledger.ports import Fees
 from ledger.proofs import EMPTY_CODE, verify_account
 from ledger.services.index import facts_of
-from ledger.services.relay import call_of
+from ledger.services.messages import call_of
 from ledger.slots import (
     Proven,
     anchor_slot,
@@ -56,8 +57,17 @@ def call(message, signer=W.patient):
     return call_of(message, signer.address, parse_signature(signer.sign_typed(W.domain, message)))
 
 
+FEES = Fees(2 * 10**9, 10**9)
+
+
+def prepare(chain, wanted, nonce=None, fees=FEES):
+    """A transaction with the next number, or another: its hash and its bytes."""
+    prepared = chain.prepare(wanted, chain.mined() if nonce is None else nonce, fees)
+    return prepared.hash, prepared.raw
+
+
 def send(chain, message, signer=W.patient):
-    transaction, raw = chain.prepare(call(message, signer))
+    transaction, raw = prepare(chain, call(message, signer))
     chain.send(raw)
     chain.mine()
     return chain.receipt(transaction)
@@ -193,6 +203,7 @@ def test_every_signed_message_is_recorded(chain):
         (consent(OTHER, GRANT), (consent(),), "AlreadyGranted"),
         (consent(), (Revocation(PATIENT, (GRANT,)),), "AlreadyRevoked"),
         (Suspension(PATIENT, True, START + 1000), (), "TooFarAhead"),
+        (Suspension(PATIENT, False, START + 60), (), "TooFarAhead"),
         (Suspension(PATIENT, False, START), (Closure(PATIENT),), "SubjectClosed"),
         (Suspension(PATIENT, False, START), (Suspension(PATIENT, True, START),), "NotNewer"),
         (Delegation(PATIENT, MOTHER, 3, START, START + 1000), (), "TooFarAhead"),
@@ -225,7 +236,15 @@ def test_what_narrows_again_succeeds_without_effect(chain):
 def test_revoking_all_is_clamped_to_the_present(chain):
     send(chain, RevokeAll(PATIENT, START + 10**6))
     assert chain.state.subject(PATIENT).revoked_before == chain.head().timestamp
-    assert chain.simulate(call(consent())) is None
+    assert chain.simulate(call(consent(deadline=chain.head().timestamp + LONGEST_CONSENT + 1))) is None
+
+
+def test_a_consent_counts_as_given_30_days_before_its_deadline(chain):
+    send(chain, RevokeAll(PATIENT, START))
+    now = chain.head().timestamp + 1
+    assert chain.simulate(call(consent(deadline=START + LONGEST_CONSENT))) == "RevokedUntil"
+    assert chain.simulate(call(consent(deadline=START + LONGEST_CONSENT + 1))) is None
+    assert chain.simulate(call(consent(deadline=now + LONGEST_CONSENT + 60))) == "DeadlineTooFar"
 
 
 def test_only_a_delegate_with_the_right_may_sign(chain):
@@ -249,7 +268,7 @@ def test_another_key_or_another_message_is_no_signature(chain):
 
 
 def test_a_transaction_waits_until_it_is_mined_and_sending_again_is_harmless(chain):
-    transaction, raw = chain.prepare(call(consent()))
+    transaction, raw = prepare(chain, call(consent()))
     assert not chain.knows(transaction)
     chain.send(raw)
     chain.send(raw)
@@ -263,7 +282,7 @@ def test_a_transaction_waits_until_it_is_mined_and_sending_again_is_harmless(cha
 
 
 def test_a_nonce_is_used_once(chain):
-    (_, first), (dropped, second) = chain.prepare(call(consent())), chain.prepare(call(consent(OTHER)))
+    (_, first), (dropped, second) = prepare(chain, call(consent())), prepare(chain, call(consent(OTHER)))
     chain.send(first)
     with pytest.raises(LedgerUnavailable):
         chain.send(second)
@@ -271,7 +290,7 @@ def test_a_nonce_is_used_once(chain):
 
 
 def test_a_dropped_transaction_is_unknown_and_can_be_sent_again(chain):
-    transaction, raw = chain.prepare(call(consent()))
+    transaction, raw = prepare(chain, call(consent()))
     chain.send(raw)
     assert chain.drop_pending() == 1
     chain.mine()
@@ -305,7 +324,7 @@ def test_the_head_can_go_back(chain):
 
 
 def test_an_unreachable_node_answers_nothing(chain):
-    transaction, raw = chain.prepare(call(consent()))
+    transaction, raw = prepare(chain, call(consent()))
     chain.faults.unreachable = True
     head = chain._blocks[-1].header.hash
     for ask in (
@@ -316,7 +335,7 @@ def test_an_unreachable_node_answers_nothing(chain):
         lambda: chain.events_between(0, 1),
         lambda: chain.proof(head, "Directory", ()),
         lambda: chain.simulate(call(consent())),
-        lambda: chain.prepare(call(consent())),
+        lambda: chain.prepare(call(consent()), 0, FEES),
         lambda: chain.send(raw),
         lambda: chain.knows(transaction),
         lambda: chain.receipt(transaction),

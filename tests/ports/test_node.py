@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from ledger.adapters.node import AT_ONCE, Node, Reverted
-from ledger.errors import LedgerUnavailable
+from ledger.adapters.node import AT_ONCE, Node, OutOfGas, Reverted
+from ledger.errors import InvalidInput, LedgerUnavailable
 
 pytestmark = pytest.mark.node
 
@@ -128,9 +128,12 @@ def test_nobody_there():
         Node("http://127.0.0.1:1").request("eth_chainId")
 
 
-@pytest.mark.parametrize("url", ["", "volens", "ftp://127.0.0.1", "127.0.0.1:8545"])
+@pytest.mark.parametrize("url", [
+    "", "volens", "ftp://127.0.0.1", "127.0.0.1:8545", "http://", "http://:8545", "http://127.0.0.1:port",
+    "http://127.0.0.1:99999", "http://127.0.0.1:0", "http://[::1",
+])  # fmt: skip
 def test_a_url_that_names_no_node(url):
-    with pytest.raises(LedgerUnavailable, match="should look like"):
+    with pytest.raises(InvalidInput, match="should look like"):
         Node(url)
 
 
@@ -170,3 +173,20 @@ def test_a_batch_is_answered_whole_or_not_at_all(liar, answer):
     liar.answer = answer
     with pytest.raises(LedgerUnavailable):
         Node(liar.url).batch("echo", [(1,), (2,)])
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "out of gas",
+        "EVM error OutOfGas",
+        "EVM error ReentrancySentryOOG",
+        "Transaction ran out of gas",
+        "Out of gas: gas required exceeds allowance: 100000",
+        "not enough gas for reentrancy sentry",
+    ],
+)
+def test_a_call_that_ends_for_want_of_gas_is_no_outage(liar, message):
+    liar.answer = lambda body: {"jsonrpc": "2.0", "id": body["id"], "error": {"code": -32000, "message": message}}
+    with pytest.raises(OutOfGas):
+        Node(liar.url).request("eth_call", {}, "latest")

@@ -65,11 +65,21 @@ def test_everybody_speaks_for_itself(function, arguments, said):
     assert kinds(Ledger().call(function, *arguments)) == said
 
 
-def test_a_withdrawal_of_ones_own_is_never_late():
+@pytest.mark.parametrize(("ahead", "said"), [(1, "TooFarAhead"), (0, ["Suspended"])])
+def test_a_word_that_widens_is_not_dated_ahead_so_a_withdrawal_of_ones_own_is_never_late(ahead, said):
     ledger = Ledger()
-    ahead = Suspension(PATIENT, False, START + 900)
-    ledger.call("suspendFor", PATIENT, False, START + 900, PATIENT, signed(W.patient, hash_struct(ahead)))
-    assert ledger.call("suspend", True) == [Suspended(START, PATIENT, True, START + 900, PATIENT)]
+    ledger.call("suspend", True, at=START - 1)
+    resume = Suspension(PATIENT, False, START + ahead)
+    answer = ledger.call("suspendFor", PATIENT, False, resume.at, PATIENT, signed(W.patient, hash_struct(resume)))
+    assert (answer if ahead else kinds(answer)) == said
+    assert bool(ahead) or ledger.call("suspend", True) == [Suspended(START, PATIENT, True, START, PATIENT)]
+
+
+def test_what_is_paused_until_later_is_not_resumed_before():
+    ledger = Ledger()
+    ahead = Suspension(PATIENT, True, START + 900)
+    ledger.call("suspendFor", PATIENT, True, START + 900, PATIENT, signed(W.patient, hash_struct(ahead)))
+    assert ledger.call("suspend", True) == []
     assert ledger.call("suspend", False) == "NotNewer"
 
 

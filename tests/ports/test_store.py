@@ -15,9 +15,21 @@ from ledger.adapters.store import _MIGRATIONS, SqlStore, SqlTransaction, migrate
 from ledger.adapters.tables import metadata
 from ledger.errors import Unavailable
 from ledger.events import Closed, Granted
+from ledger.evidence import SignedConsent
 from ledger.merkle import EMPTY_LOG, LogTree, leaf_hash
 from ledger.model import Approval, Closure, Consent, Revocation, Suspension, to_hash
-from ledger.ports import Invitation, Logged, Offer, Relay, StoredItem, StoredRecord
+from ledger.ports import (
+    Cohort,
+    Held,
+    Invitation,
+    KeptAnswer,
+    Logged,
+    Offer,
+    OfferMessage,
+    Relay,
+    StoredItem,
+    StoredRecord,
+)
 from ledger.typed_data import parse_signature, struct_hash
 from scripts.vector_sources.world import START, World, phrase
 
@@ -248,6 +260,20 @@ def test_an_invitation_is_claimed_once(store):
         assert tx.invitation(HASHES[0]) is None
 
 
+def test_what_was_said_about_an_offer_comes_back_in_order(store):
+    said = [
+        OfferMessage(W.record_hash, "question", W.patient.address, "Who?", START),
+        OfferMessage(W.record_hash, "answer", W.hospital.address, "The journal's readers.", START),
+        OfferMessage(W.record_hash, "decline", W.patient.address, "", START),
+    ]
+    for message in said:
+        with store.begin() as tx:
+            tx.add_offer_message(TOKEN, message)
+    with store.begin() as tx:
+        assert tx.offer_messages(TOKEN) == said
+        assert tx.offer_messages(HASHES[0]) == []
+
+
 def test_offers_and_documents_come_back(store):
     offer = Offer(W.record_hash, (W.grant(), W.research_grant), "en", START)
     with store.begin() as tx:
@@ -303,10 +329,10 @@ def test_approvals_come_back(store):
 def test_the_same_message_is_one_relay(store):
     with store.begin() as tx:
         first = tx.add_relay(relay("rly_1", Closure(PATIENT)))
-        tx.update_relay("rly_1", status="sent", transaction=HASHES[0], raw=b"raw")
+        tx.update_relay("rly_1", status="sent", transaction=HASHES[0])
         again = tx.add_relay(relay("rly_1", Closure(PATIENT)))
     assert first.status == "accepted"
-    assert again == replace(first, status="sent", transaction=HASHES[0], raw=b"raw")
+    assert again == replace(first, status="sent", transaction=HASHES[0])
 
 
 def test_withdrawals_wait_before_grants_and_each_in_its_order(store):
@@ -326,10 +352,79 @@ def test_relays_of_lost_blocks_are_open_again_and_others_are_not(store):
     with store.begin() as tx:
         for name, block in (("rly_kept", 5), ("rly_lost", 6)):
             tx.add_relay(relay(name, Closure(PATIENT)))
-            tx.update_relay(name, status="final", block_number=block, block_hash=HASHES[0], raw=b"raw")
+            tx.update_relay(name, status="final", block_number=block, block_hash=HASHES[0])
         tx.reopen_relays_above(5)
         (reopened,) = tx.open_relays()
-        assert (reopened.id, reopened.status, reopened.block_number, reopened.raw) == ("rly_lost", "sent", None, b"raw")
+        assert (reopened.id, reopened.status, reopened.block_number) == ("rly_lost", "sent", None)
+
+
+# Cohorts
+
+
+def cohort(root, *consents):
+    """A cohort of relays named after their place, and where their grants are said to lie."""
+    members = [
+        relay(f"{root[:8]} {number}", consent, signer=consent.subject, cohort=root, receipt={"receipt": number})
+        for number, consent in enumerate(consents)
+    ]
+    held = [
+        Held(grant.record, struct_hash(grant), one.id, replace(shown, root=root, proof=(HASHES[1],)))
+        for one in members
+        for shown in (SignedConsent.of(one.message, one.signer, one.signature),)
+        for grant in one.message.grants
+    ]
+    return Cohort(root, HOSPITAL, len(held), START), members, held
+
+
+def test_a_cohort_comes_back_whole(store):
+    alone, both, mothers = (
+        Consent(PATIENT, (W.grant(),), START),
+        Consent(PATIENT, (W.research_grant, W.grant()), START + 1),
+        Consent(W.mother.address, (W.grant(),), START),
+    )
+    first, members, held = cohort(HASHES[2], both, mothers)
+    with store.begin() as tx:
+        tx.add_consent(alone, PATIENT, b"\2" * 65, START)  # of a grant that is in the cohort, too
+        tx.add_relay(relay("rly_alone", alone))
+        tx.add_cohort(first, members, held)
+    with store.begin() as tx:
+        assert (tx.cohort(HASHES[2]), tx.cohort(HASHES[3])) == (first, None)
+        assert tx.members(HASHES[2]) == members
+        assert sorted(tx.held_of(W.record_hash), key=str) == sorted(held, key=str)
+        assert tx.held_of(HASHES[3]) == []
+        assert tx.records_held([HASHES[2], HASHES[3]]) == {W.record_hash}
+        assert tx.records_held([HASHES[3]]) == set()
+        assert {one for one, _, _ in tx.consents_with(struct_hash(W.grant()))} == {alone, both, mothers}
+        assert tx.known_relays([members[0].id, "rly_other"]) == {members[0].id}
+        assert len(tx.grants_of(W.record_hash)) == 2
+
+
+def test_a_cohort_is_open_by_one_of_its_consents(store):
+    consents = [Consent(subject, (W.grant(),), START) for subject in (PATIENT, HOSPITAL, JOURNAL)]
+    first, second = cohort(HASHES[2], *consents[:2]), cohort(HASHES[3], consents[2])
+    with store.begin() as tx:
+        tx.add_cohort(*first)
+        tx.add_cohort(*second)
+        tx.add_relay(relay("rly_alone", Closure(PATIENT)))
+        assert [one.id for one in tx.open_relays()] == ["rly_alone"]
+        assert tx.open_cohorts() == [(first[1][0], 2), (second[1][0], 1)]
+        tx.update_relay(first[1][0].id, status="failed")
+        tx.update_relay(second[1][0].id, status="final", block_number=6)
+        assert tx.open_cohorts() == [(first[1][1], 1)]
+        tx.reopen_relays_above(5)
+        assert [(one.status, count) for one, count in tx.open_cohorts()] == [("accepted", 1), ("sent", 1)]
+
+
+def test_where_a_failed_consent_lies_is_forgotten_and_nothing_else(store):
+    first, members, held = cohort(
+        HASHES[2], *(Consent(PATIENT, (W.grant(),), START), Consent(JOURNAL, (W.grant(),), 9))
+    )
+    with store.begin() as tx:
+        tx.add_cohort(first, members, held)
+        tx.forget_held(HASHES[3], [members[0].id])
+        assert len(tx.held_of(W.record_hash)) == 2
+        tx.forget_held(HASHES[2], [members[0].id])
+        assert [one.relay for one in tx.held_of(W.record_hash)] == [members[1].id]
 
 
 # Sign-in
@@ -532,3 +627,63 @@ def test_a_write_is_on_disk_when_it_is_acknowledged(engine):
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA secure_delete").scalar() == 1
+
+
+# Answers that are given again
+
+
+def test_a_key_is_claimed_once_and_answered_the_same(store):
+    key, request, other = HASHES[0], HASHES[1], HASHES[2]
+    with store.begin() as tx:
+        assert tx.claim_answer(key, request, 100, 160) is None
+    with store.begin() as tx:
+        assert tx.claim_answer(key, other, 100, 160) == KeptAnswer(request, None, b"")
+        assert tx.claim_answer(HASHES[3], request, 100, 160) is None, "another key"
+        tx.set_answer(key, 201, b"sealed", 500)
+    with store.begin() as tx:
+        tx.drop_answer(key)  # what was answered stays
+        assert tx.claim_answer(key, request, 499, 560) == KeptAnswer(request, 201, b"sealed")
+        assert tx.claim_answer(key, request, 500, 560) is None, "it has expired"
+
+
+def test_a_claim_that_was_dropped_or_has_expired_is_free(store):
+    key, request = HASHES[0], HASHES[1]
+    with store.begin() as tx:
+        tx.claim_answer(key, request, 100, 160)
+        tx.drop_answer(key)
+        assert tx.claim_answer(key, request, 100, 160) is None
+        assert tx.claim_answer(key, request, 159, 300) is not None
+        assert tx.claim_answer(key, request, 160, 300) is None
+
+
+# Receipts, and messages that are late
+
+
+def test_a_receipt_comes_back_as_it_was_kept(store):
+    receipt = {"receipt": {"v": 1}, "key": "0x00", "signature": "0x11"}
+    with store.begin() as tx:
+        tx.add_relay(relay("rly_1", Closure(PATIENT), receipt=receipt))
+    with store.begin() as tx:
+        assert tx.relay("rly_1").receipt == receipt
+
+
+def test_messages_are_late_until_they_are_in_a_block(store):
+    with store.begin() as tx:
+        assert tx.late_relays(START + 1) == (0, None)
+        for number, status in enumerate(("accepted", "sent", "recorded", "final", "failed")):
+            tx.add_relay(relay(f"rly_{number}", Closure(PATIENT)))
+            tx.update_relay(f"rly_{number}", status=status)
+        assert tx.late_relays(START) == (0, None)
+        assert tx.late_relays(START + 1) == (2, START)
+
+
+def test_what_was_written_is_moved_into_the_database_file_beside_the_work(tmp_path):
+    store = SqlStore(f"sqlite:///{tmp_path / 'volens.db'}")
+    with store.begin() as tx:
+        tx.set_fact("here", "x" * 10_000)
+    assert b"x" * 1000 not in (tmp_path / "volens.db").read_bytes()
+    with store.begin() as tx:  # nobody waits for it, and it waits for nobody
+        tx.set_fact("there", 1)
+        store.tidy()
+    assert b"x" * 1000 in (tmp_path / "volens.db").read_bytes()
+    store.close()

@@ -4,6 +4,7 @@ import json
 import random
 import zlib
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,7 @@ from ledger.errors import InvalidProof, LedgerUnavailable, NotFound, Refused
 from ledger.events import Retracted, Superseded, SuspensionChanged
 from ledger.model import Closure, RevokeAll, Suspension, to_hash
 from ledger.proofs import Header
+from ledger.services import bundling
 from ledger.typed_data import struct_hash
 from scripts.vector_sources.world import DAY, phrase
 
@@ -218,6 +220,21 @@ def test_what_is_too_old_to_prove_is_given_up_and_what_is_not_is_tried_again(for
         assert tx.decisions_without_bundle(9) == []
 
 
+def test_making_bundles_leaves_time_for_those_who_ask_until_time_runs_out(forge):
+    rests, seconds = [], iter(range(1000))
+    use = forge.services
+    maker = bundling.Bundling(use.index, use.store, use.deployment, rests.append, lambda: next(seconds) / 64)
+    forge.ask(), forge.ask()
+    maker.capture()
+    assert rests == [4 / 64, 4 / 64]
+    forge.ask()
+    forge.chain.mine(bundling.HISTORY // 2 + 1)
+    maker.capture()
+    assert rests == [4 / 64, 4 / 64]
+    with forge.store.begin() as tx:
+        assert tx.decisions_without_bundle(9) == []
+
+
 def test_a_decision_whose_block_was_replaced_does_not_hold_up_the_others(forge):
     orphaned = forge.ask()
     forge.chain.reorganise(1, 2)
@@ -227,6 +244,19 @@ def test_a_decision_whose_block_was_replaced_does_not_hold_up_the_others(forge):
     with forge.store.begin() as tx:
         assert tx.decision(second.id).bundle
         assert tx.decision(orphaned.id).bundle is None
+
+
+def test_many_decisions_whose_block_was_replaced_hold_up_the_others_for_one_look(forge, monkeypatch):
+    monkeypatch.setattr(bundling, "CAPTURE", 2)
+    orphaned = [forge.ask() for _ in range(3)]
+    forge.chain.reorganise(1, 2)
+    later = [forge.ask() for _ in range(3)]
+    for _ in range(4):
+        with suppress(LedgerUnavailable):
+            forge.services.bundling.capture()
+    with forge.store.begin() as tx:
+        assert all(tx.decision(answer.id).bundle for answer in later)
+        assert not any(tx.decision(answer.id).bundle for answer in orphaned)
 
 
 # For whom

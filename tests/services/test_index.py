@@ -412,6 +412,19 @@ def test_a_loss_is_accepted_also_after_the_chain_has_grown_past_it(forge):
     assert forge.reason() == "permitted"
 
 
+def test_a_loss_in_the_middle_of_a_reorganisation_is_accepted_too(forge):
+    forge.mine(3)
+    assert forge.reason() == "permitted"
+    forge.chain.reorganise(2, 3)
+    read, forge.chain.events = forge.chain.events, lambda _: (_ for _ in ()).throw(LedgerUnavailable("No answer."))
+    assert forge.reason() == "ledger_unavailable"  # the blocks that were replaced are dropped, and none are read
+    forge.chain.events = read
+    forge.chain.regress(3)
+    assert forge.reason() == "ledger_unavailable"
+    assert forge.services.index.accept_loss() > 0
+    assert [forge.reason() for _ in range(GOOD_HEADS)][-1] == "permitted"
+
+
 def test_accepting_a_loss_does_not_reopen_a_gate_on_the_wrong_chain(forge):
     forge.chain.faults.chain_id = 1
     with pytest.raises(WrongChain):

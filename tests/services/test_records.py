@@ -21,8 +21,9 @@ from ledger.errors import (
     Refused,
     VolensError,
 )
-from ledger.events import Published, SuspensionChanged
+from ledger.events import Published, Retracted, Superseded, SuspensionChanged
 from ledger.model import ZERO_ADDRESS, Approval, Record, to_hash
+from ledger.services.consents import check_consent
 from ledger.services.records import INVITATION_LIFE, OFFER_LIFE, Deposit
 from ledger.typed_data import struct_hash
 from scripts.vector_sources.world import CHAIN_ID, DAY, phrase
@@ -452,6 +453,66 @@ def test_a_steward_reads_what_she_answers_for(make_forge):
     forge = make_forge(stewards=("mother",))
     for read in reading(forge, forge.world.mother, forge.world.record_hash):
         read()
+
+
+def replaced(forge, old, new, material):
+    forge.chain.emit(Superseded(0, forge.world.hospital.address, old, new, material))
+    forge.mine()
+
+
+def forms_of(forge):
+    """Standing, channels that ended and new form of the journal's grant."""
+    views = forge.services.records.grants(forge.world.patient.address, forge.world.record_hash, 36)
+    (view,) = (view for view in views if view.hash == struct_hash(forge.world.grant()))
+    return str(view.standing), view.ended_channels, view.new_form
+
+
+def checked(forge, grant):
+    with forge.services.index.at_head() as head, forge.store.begin() as tx:
+        return check_consent(tx, forge.consent_to(grant), head, forge.chain.now)
+
+
+def test_a_form_that_changed_is_said_with_the_last_that_took_its_place(forge):
+    old, (second, third) = forge.world.form.hash, (to_hash(phrase(name)) for name in ("second", "third"))
+    assert forms_of(forge) == ("permitted", (), None)
+    replaced(forge, old, second, False)
+    assert forms_of(forge) == ("permitted", (), second)
+    replaced(forge, second, third, True)
+    assert forms_of(forge) == ("form_superseded", forge.world.grant().channels, third)
+    assert forge.reason() == "form_superseded"
+    forge.chain.emit(Retracted(0, forge.world.hospital.address, third))
+    forge.mine()
+    assert forms_of(forge) == ("form_superseded", forge.world.grant().channels, None)
+
+
+def test_terms_that_changed_end_a_grant_for_their_channel(forge):
+    terms = forge.world.form.channels["journal"]
+    forge.chain.emit(Superseded(0, terms.issuer, terms.terms, to_hash(phrase("new terms")), True))
+    forge.mine()
+    standing, ended, new = forms_of(forge)
+    assert "journal" in ended
+    assert new is None
+    assert standing == ("form_superseded" if ended == forge.world.grant().channels else "permitted")
+
+
+def test_nobody_consents_under_a_form_that_has_ended(forge):
+    """An immaterial change keeps the form; a material one, of terms too, ends it for what is signed later."""
+    fresh = forge.world.grant(salt=to_hash(phrase("under the old form")))
+    second, third = (to_hash(phrase(name)) for name in ("second", "third"))
+    replaced(forge, forge.world.form.hash, second, False)
+    checked(forge, fresh)
+    replaced(forge, second, third, True)
+    with pytest.raises(InvalidMessage, match="has ended") as refused:
+        checked(forge, fresh)
+    assert refused.value.field == "grants[0].form"
+
+
+def test_nobody_consents_under_terms_that_have_ended(forge):
+    fresh, terms = forge.world.grant(salt=to_hash(phrase("under old terms"))), forge.world.form.channels["journal"]
+    forge.chain.emit(Superseded(0, terms.issuer, terms.terms, to_hash(phrase("new terms")), True))
+    forge.mine()
+    with pytest.raises(InvalidMessage, match="has ended"):
+        checked(forge, fresh)
 
 
 def test_standings_are_those_of_each_signer(make_forge):

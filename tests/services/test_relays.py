@@ -19,6 +19,8 @@ from ledger.errors import (
 )
 from ledger.events import Delegated, Granted, Revoked, Suspended, SuspensionChanged
 from ledger.model import (
+    CLOCKS_APART,
+    LONGEST_CONSENT,
     RIGHT_GRANT,
     RIGHT_REVOKE,
     ZERO_HASH,
@@ -31,7 +33,8 @@ from ledger.model import (
     to_hash,
 )
 from ledger.services import relay as relay_module
-from ledger.services.relay import FUTURE, call_of
+from ledger.services.intake import FUTURE
+from ledger.services.messages import call_of
 from ledger.summary import with_summary
 from ledger.typed_data import Domain, parse_signature, struct_hash
 from scripts.vector_sources.world import CHAIN_ID, DAY, phrase
@@ -83,7 +86,9 @@ def test_a_prepared_transaction_is_stored_before_it_is_sent(make_forge):
     with pytest.raises(LedgerUnavailable):
         forge.services.relays.pump()
     kept = status(forge, relay)
-    assert (kept.status, kept.transaction is not None, kept.raw is not None) == ("sent", True, True)
+    assert (kept.status, kept.transaction is not None) == ("sent", True)
+    with forge.store.begin() as tx:
+        assert [sent.hash for sent in tx.attempts(kept.transaction)] == [kept.transaction]
     forge.chain.faults.refuse = False
     forge.restart()
     forge.settle()
@@ -211,7 +216,7 @@ def test_a_withdrawal_is_sent_before_consents_that_wait_together(make_forge):
 
 def test_whoever_pumps_is_told_that_something_waits(make_forge):
     forge = make_forge(stage="registered")
-    waiting = forge.services.relays.waiting
+    waiting = forge.services.intake.waiting
     assert not waiting.is_set()
     with pytest.raises(BadSignature):
         forge.accept(forge.consent_to(), by=forge.world.journal, signer=forge.world.patient)
@@ -308,10 +313,10 @@ def test_one_message_that_does_not_get_through_does_not_hold_up_the_others(make_
     first, second = forge.revoke(another(forge, "first")), forge.revoke(another(forge, "second"))
     simulate = forge.chain.simulate
 
-    def troubled(call):
+    def troubled(call, gas=None):
         if call.arguments[1] == [bytes.fromhex(struct_hash(first.message.grants[0])[2:])]:
             raise LedgerUnavailable("The node chokes on this one.")
-        return simulate(call)
+        return simulate(call, gas)
 
     forge.chain.simulate = troubled
     with pytest.raises(LedgerUnavailable, match="chokes"):
@@ -397,8 +402,7 @@ def test_a_revocation_is_taken_while_a_question_waits_for_a_slow_node(forge):
 def test_revoking_everything_spares_what_is_granted_afterwards(forge):
     forge.accept(RevokeAll(forge.world.patient.address, forge.chain.now))
     forge.settle()
-    forge.consent(another(forge))
-    forge.settle()
+    consent_anew(forge)
     assert forge.reason() == "permitted"
 
 
@@ -406,9 +410,89 @@ def test_a_future_revoke_all_does_not_reach_into_the_future(forge):
     forge.accept(RevokeAll(forge.world.patient.address, forge.chain.now + 10**6))
     forge.settle()
     assert forge.reason() == "revoked"
-    forge.consent(another(forge))
-    forge.settle()
+    consent_anew(forge)
     assert forge.reason() == "permitted"
+
+
+def consent_anew(forge):
+    """With a deadline that says she gave it after she took everything back."""
+    patient = forge.world.patient.address
+    deadline = forge.services.intake.deadline_from(patient)
+    forge.accept(Consent(patient, (another(forge),), deadline))
+    forge.settle()
+
+
+def test_what_counts_as_given_before_everything_was_revoked_is_refused(forge):
+    patient = forge.world.patient.address
+    forge.accept(RevokeAll(patient, forge.chain.now))
+    earliest = forge.services.intake.deadline_from(patient)
+    with pytest.raises(Conflict, match=str(earliest)):
+        forge.accept(Consent(patient, (another(forge),), earliest - 1))
+    assert waiting(forge) == ["RevokeAll"]
+
+
+def test_a_consent_on_its_way_ends_with_everything_else(forge):
+    """It may be recorded before the withdrawal is, and so after the instant that names."""
+    forge.consent(another(forge))
+    forge.accept(RevokeAll(forge.world.patient.address, forge.chain.now))
+    granted = struct_hash(another(forge))
+    assert ("revoked", forge.world.patient.address, granted) in denials(forge)
+    forge.settle()
+    assert forge.reason() == "revoked"
+
+
+def test_a_consent_that_failed_and_could_be_recorded_by_anybody_ends_with_everything_else(make_forge):
+    """Refused on chain while she paused; her word is good again afterwards, and whoever holds it may send it."""
+    forge = make_forge(stage="registered")
+    w = forge.world
+    forge.consent()
+    forge.chain.emit(Suspended(0, w.patient.address, True, forge.chain.now, w.patient.address))
+    forge.settle()
+    assert waiting(forge) == []
+    forge.chain.now += 10
+    forge.accept(Suspension(w.patient.address, False, forge.chain.now))
+    forge.settle()
+    forge.accept(RevokeAll(w.patient.address, forge.chain.now + FUTURE))
+    forge.mine()
+    forge.chain.emit(
+        *(Granted(0, w.patient.address, struct_hash(grant), w.patient.address) for grant in forge.grants())
+    )
+    forge.mine(forge.confirmations + 2)
+    assert forge.reason() == "revoked"
+
+
+def test_a_consent_dated_by_a_fast_clock_ends_with_everything_that_is_taken_back_after_it(make_forge):
+    forge = make_forge(stage="registered")
+    forge.accept(forge.consent_to(deadline=LONGEST_CONSENT + CLOCKS_APART))
+    forge.accept(RevokeAll(forge.world.patient.address, forge.chain.now + FUTURE))
+    forge.settle()
+    forge.chain.now += 2 * CLOCKS_APART
+    forge.settle()
+    assert forge.reason() == "revoked"
+    assert waiting(forge) == []
+
+
+def test_taking_everything_back_reaches_what_a_chain_with_a_faster_clock_has_recorded(forge):
+    """The moment is cut to now, but the chain's now, if that is later."""
+    patient = forge.world.patient.address
+    recorded = forge.chain.head().timestamp
+    forge.services.intake._clock = lambda: recorded - 5
+    forge.accept(RevokeAll(patient, recorded + FUTURE))
+    assert forge.reason() == "revoked"
+
+
+def test_a_deadline_too_far_ahead_is_refused(forge):
+    with pytest.raises(InvalidMessage, match="30 days"):
+        forge.accept(forge.consent_to(another(forge), deadline=LONGEST_CONSENT + CLOCKS_APART + 1))
+
+
+def test_a_consent_from_a_fast_clock_waits_until_the_chain_takes_it(forge):
+    forge.accept(forge.consent_to(another(forge), deadline=LONGEST_CONSENT + 60))
+    forge.settle()
+    assert waiting(forge) == ["Consent"]
+    forge.chain.mine(seconds=60)
+    forge.settle()
+    assert waiting(forge) == []
 
 
 def test_a_pause_ends_when_she_says_so(forge):
@@ -434,13 +518,16 @@ def test_a_grant_that_was_never_recorded_can_be_revoked(forge):
     assert forge.chain.simulate(call) == "AlreadyRevoked"
 
 
-@pytest.mark.parametrize("suspended", [True, False])
-def test_a_pause_too_far_in_the_future_is_refused(forge, suspended):
+@pytest.mark.parametrize(
+    ("suspended", "ahead", "said"), [(True, FUTURE, "15 minutes"), (False, CLOCKS_APART, "a minute")]
+)
+def test_a_pause_too_far_in_the_future_is_refused(forge, suspended, ahead, said):
+    """What widens is held until its time comes; it must not undo a withdrawal that was signed in the meantime."""
     patient = forge.world.patient.address
-    with pytest.raises(InvalidMessage, match="15 minutes"):
-        forge.accept(Suspension(patient, suspended, forge.chain.now + FUTURE + 1))
+    with pytest.raises(InvalidMessage, match=said):
+        forge.accept(Suspension(patient, suspended, forge.chain.now + ahead + 1))
     assert denials(forge) == []
-    assert forge.accept(Suspension(patient, suspended, forge.chain.now + FUTURE)).status == "accepted"
+    assert forge.accept(Suspension(patient, suspended, forge.chain.now + ahead)).status == "accepted"
 
 
 # Who may sign
@@ -474,7 +561,7 @@ def test_a_signature_for_another_ledger_is_worth_nothing(forge):
     message, patient = Revocation(forge.world.patient.address, (forge.world.grant(),)), forge.world.patient
     for domain in (Domain(1, forge.domain.registry), Domain(CHAIN_ID, forge.world.hospital.address)):
         with pytest.raises(BadSignature):
-            forge.services.relays.accept(message, patient.address, parse_signature(patient.sign_typed(domain, message)))
+            forge.services.intake.accept(message, patient.address, parse_signature(patient.sign_typed(domain, message)))
     assert denials(forge) == []
 
 
@@ -595,19 +682,48 @@ def test_a_delegate_nobody_has_seen_waits_for_the_chain(forge):
 
 def test_a_suspension_that_would_change_nothing_is_not_accepted_in_vain(forge):
     w, now = forge.world, forge.chain.now
-    forge.accept(Suspension(w.patient.address, False, now + 600))
+    forge.accept(Suspension(w.patient.address, False, now))
     forge.settle()
     assert forge.reason() == "permitted"
-    with pytest.raises(Conflict, match=str(now + 600)):
-        forge.accept(Suspension(w.patient.address, True, now + 5))
-    forge.accept(Suspension(w.patient.address, True, now + 600))
+    with pytest.raises(Conflict, match=str(now)):
+        forge.accept(Suspension(w.patient.address, True, now - 5))
+    forge.accept(Suspension(w.patient.address, True, now))
     assert forge.reason() == "suspended"
 
 
-def test_a_delegation_too_far_in_the_future_is_refused(forge):
+def test_a_resume_in_the_second_of_a_pause_is_refused_rather_than_lost(forge):
+    """At one instant the pause counts, so the contract would refuse the resume after it was acknowledged."""
     w, now = forge.world, forge.chain.now
-    with pytest.raises(InvalidMessage, match="15 minutes"):
-        forge.accept(Delegation(w.patient.address, w.mother.address, 1, now + DAY, now + FUTURE + 1))
+    forge.accept(Suspension(w.patient.address, True, now))
+    with pytest.raises(Conflict, match=str(now + 1)):
+        forge.accept(Suspension(w.patient.address, False, now))
+    assert waiting(forge) == ["Suspension"]
+    forge.accept(Suspension(w.patient.address, False, now + 1))
+    forge.settle()
+    assert forge.reason() == "permitted"
+
+
+def test_rights_in_the_second_in_which_they_were_taken_are_refused_rather_than_lost(forge):
+    w, now = forge.world, forge.chain.now
+    end = Delegation(w.patient.address, w.mother.address, 0, 0, now)
+    forge.accept(end)
+    for state in ("waiting", "recorded"):
+        with pytest.raises(Conflict, match=str(now + 1)):
+            forge.accept(Delegation(w.patient.address, w.mother.address, 1, now + DAY, now))
+        assert state == "recorded" or waiting(forge) == ["Delegation"]
+        forge.settle()
+    forge.accept(Delegation(w.patient.address, w.mother.address, 1, now + DAY, now + 1))
+    assert forge.accept(end).status == "final", "handed in again, it is answered as the first time"
+    other = Delegation(w.patient.address, w.stranger.address, 1, now + DAY, now)
+    assert forge.accept(other), "another delegate has a time of its own"
+
+
+@pytest.mark.parametrize(("rights", "ahead", "said"), [(0, FUTURE, "15 minutes"), (1, CLOCKS_APART, "a minute")])
+def test_a_delegation_too_far_in_the_future_is_refused(forge, rights, ahead, said):
+    w, now = forge.world, forge.chain.now
+    with pytest.raises(InvalidMessage, match=said):
+        forge.accept(Delegation(w.patient.address, w.mother.address, rights, now + DAY, now + ahead + 1))
+    assert forge.accept(Delegation(w.patient.address, w.mother.address, rights, now + DAY, now + ahead))
 
 
 # What a consent says must hold
@@ -720,10 +836,27 @@ def test_a_consent_is_not_taken_without_the_chain(forge):
 
 def test_a_closed_subject_grants_nothing_more(forge):
     forge.accept(Closure(forge.world.patient.address))
+    with pytest.raises(Conflict, match="ended everything"):  # also before the chain has it
+        forge.consent(another(forge))
     forge.settle()
-    forge.consent(another(forge))
-    forge.settle()
+    with pytest.raises(Conflict, match="ended everything"):
+        forge.consent(another(forge))
     assert forge.reason() == "closed"
+
+
+def test_what_was_taken_back_or_is_paused_is_not_taken_to_fail_later(forge):
+    """The service knows at once what the contract would say only once it has heard of it."""
+    patient, grant = forge.world.patient.address, another(forge)
+    forge.accept(Revocation(patient, (grant,)))
+    with pytest.raises(Conflict, match="never returns"):
+        forge.consent(grant)
+    forge.accept(Suspension(patient, True, forge.chain.now))
+    with pytest.raises(Conflict, match="paused everything"):
+        forge.consent(another(forge, "one more"))
+    forge.settle()
+    forge.accept(Suspension(patient, False, forge.chain.now))
+    forge.settle()
+    assert forge.consent(another(forge, "one more")).status == "accepted"
 
 
 @pytest.mark.parametrize("kind", [Consent, Revocation])
@@ -734,4 +867,4 @@ def test_the_malleable_twin_of_a_signature_is_refused(forge, kind):
     order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
     twin = signature[:32] + (order - int.from_bytes(signature[32:64])).to_bytes(32) + bytes([55 - signature[64]])
     with pytest.raises(Refused, match="malleable"):
-        forge.services.relays.accept(message, w.patient.address, twin)
+        forge.services.intake.accept(message, w.patient.address, twin)

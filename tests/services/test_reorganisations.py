@@ -11,7 +11,7 @@ import pytest
 from ledger.adapters.store import SqlStore
 from ledger.decisions import decide
 from ledger.errors import WrongChain
-from ledger.events import Closed, Granted, Revoked, RevokedAll, Suspended, SuspensionChanged
+from ledger.events import Anchored, Closed, Granted, Revoked, RevokedAll, Suspended, SuspensionChanged
 from ledger.evidence import Denials
 from ledger.model import to_hash
 from ledger.services.evidence import gather
@@ -35,6 +35,15 @@ class Story:
         self.index.follow()
         self.seen = {}  # what the index was shown and must never forget: (kind, subject, value)
         self.grants = [to_hash(phrase(f"{seed} grant {number}")) for number in range(4)]
+        self.root = self.hand_in(forge.world.grant(salt=self.grants[0]))
+
+    def hand_in(self, grant):
+        """A consent in a cohort; the story itself anchors the root."""
+        forge = self.forge
+        self.grants.append(struct_hash(grant))
+        consent = forge.consent_to(grant)
+        signed = consent, consent.subject, forge.signature(consent, forge.world.patient)
+        return forge.services.cohorts.accept(forge.world.hospital.address, [signed]).cohort.root
 
     def highest(self):
         with self.forge.store.begin() as tx:
@@ -46,7 +55,7 @@ class Story:
         grant = rng.choice([*self.grants, struct_hash(w.grant())])
         now = self.forge.chain.now
         entry, person = state.entry(subject, grant), state.subject(subject)
-        match rng.randrange(7):
+        match rng.randrange(8):
             case 0 if not entry.granted_at and not entry.revoked_at and not person.closed:
                 return Granted(0, subject, grant, subject)
             case 1 if not entry.revoked_at:
@@ -59,6 +68,8 @@ class Story:
                 return Closed(0, subject, subject)
             case 5:
                 return SuspensionChanged(0, w.journal.address, not state.party(w.journal.address).suspended)
+            case 6 if not state.anchored_at(self.root):
+                return Anchored(0, self.root, 1)
         return None
 
     def grow(self):
@@ -72,11 +83,14 @@ class Story:
         orphaned = [entry.event for block in chain._blocks[-depth:] for entry in block.logged]
         chain.regress(depth)
         rng.shuffle(orphaned)
-        again = [event for event in orphaned if rng.random() < 0.5 and isinstance(event, Granted | Revoked)]
+        again = [event for event in orphaned if rng.random() < 0.5 and isinstance(event, Granted | Revoked | Anchored)]
         for _ in range(depth + rng.randrange(3)):
             now, again = again[:1], again[1:]
             state = chain.state
             for event in now:
+                if isinstance(event, Anchored):
+                    chain.emit(event, mine=False)
+                    continue
                 entry = state.entry(event.subject, event.grant_hash)
                 spoilt = entry.revoked_at or (isinstance(event, Granted) and entry.granted_at)
                 if not spoilt and not state.subject(event.subject).closed:
@@ -112,11 +126,10 @@ class Story:
                 openings = gather(tx, w.record_hash, forge.domain)
             moment = snapshot.moment(forge.chain.now, 36)
             decision = decide(w.question(), openings.evidence(snapshot.state, Denials.of(denied)), moment)
-            if ("revoked", w.patient.address, struct_hash(w.grant())) in self.seen:
-                assert not decision.permitted
             if decision.permitted:
+                assert ("revoked", w.patient.address, decision.grant) not in self.seen
                 assert decide(w.question(), openings.evidence(fresh, Denials()), moment).permitted
-            return decision.permitted
+            return decision.grant if decision.permitted else None
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -6,15 +6,16 @@ from copy import copy
 from types import SimpleNamespace
 
 import pytest
+from conftest import Deaf
 
 from ledger.adapters.memory import Faults
 from ledger.adapters.store import SqlStore
-from ledger.errors import LedgerUnavailable, StaleLedger, Unavailable, VolensError, WrongChain
+from ledger.errors import LedgerUnavailable, StaleLedger, Unavailable, Untrusted, VolensError, WrongChain
 from ledger.events import Revoked
 from ledger.model import to_hash
 from ledger.ports import Chain
 from ledger.proofs import Header
-from ledger.services.index import Index
+from ledger.services.index import CLOSED, Index
 from ledger.services.trust import FEW_PROOFS, GOOD_HEADS, PROOF_WINDOW, SANE_SECONDS, Trust
 from ledger.typed_data import struct_hash
 from scripts.vector_sources.world import phrase
@@ -348,6 +349,21 @@ def test_a_full_disk_and_a_log_that_cannot_be_written_shut_the_gate(forge):
     forge.deafen()
     with pytest.raises(Unavailable):
         forge.release()
+
+
+def test_a_hand_over_that_cannot_be_written_down_shuts_the_gate_until_an_operator_acts(forge, monkeypatch):
+    request, gate = forge.request(), forge.services.gate
+    released = forge.release(request)
+    with monkeypatch.context() as broken:
+        broken.setattr(gate, "_store", Deaf(forge.store))
+        gate.delivered(released, request)
+    with pytest.raises(Untrusted, match=released.id):
+        forge.release(forge.request(nonce="2"))
+    with forge.store.begin() as tx:
+        assert released.id in tx.fact(CLOSED), "it stays shut when the service is started again"
+    assert [entry["kind"] for entry in forge.log()] == ["release"]
+    forge.services.index.accept_loss()
+    forge.release(forge.request(nonce="3"))
 
 
 def test_a_database_that_cannot_be_used_shuts_the_gate(forge):

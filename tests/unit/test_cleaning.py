@@ -16,9 +16,14 @@ MARKDOWN = b"# A case\n\nSeen by Dr. Jones on 3 May 2019.\n"
 def test_it_says_what_is_said_in_process(tmp_path):
     for path in write_samples(tmp_path):
         here, there = deidentify(path.name, path.read_bytes()), clean(path.name, path.read_bytes())
-        assert (there.media_type, there.removed, there.warnings) == (here.media_type, here.removed, here.warnings)
-        if here.media_type != "application/dicom":  # identifiers are exchanged for random ones
-            assert there.data == here.data
+        assert (there.media_type, there.warnings) == (here.media_type, here.warnings)
+        if (
+            here.media_type == "application/dicom"
+        ):  # identifiers are exchanged for random ones, now and then for the same
+            gone = [{entry for entry in found.removed if entry.action == "removed"} for found in (here, there)]
+            assert gone[0] == gone[1] != set()
+        else:
+            assert (there.data, there.removed) == (here.data, here.removed)
 
 
 def test_a_refusal_is_the_same_sentence():

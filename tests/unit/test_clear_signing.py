@@ -12,8 +12,18 @@ import pytest
 from json_schema import check
 
 from ledger.clear_signing import descriptor
-from ledger.model import MESSAGES, Closure, Consent, Delegation, Grant, Revocation, RevokeAll, Suspension, keccak
-from ledger.services.relay import Relayed
+from ledger.model import (
+    MESSAGES,
+    Closure,
+    Consent,
+    Delegation,
+    Grant,
+    Relayed,
+    Revocation,
+    RevokeAll,
+    Suspension,
+    keccak,
+)
 from ledger.summary import matches
 from ledger.typed_data import TYPE_HASHES, TYPES, Domain, encode_type
 from scripts.vector_sources.world import START, World

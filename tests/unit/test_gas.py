@@ -21,6 +21,25 @@ def named(key):
     return next(row for row in RECORDED if row.key == key)
 
 
+# the record
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "null", '{"rows": [{}], "conditions": {}}', '{"rows": [], "conditions": 7}']
+)
+def test_nothing_is_measured_beside_a_damaged_record(tmp_path, monkeypatch, capsys, text):
+    monkeypatch.setattr(gas, "RECORD", tmp_path / "gas.json")
+    monkeypatch.setattr(gas, "run", lambda _: pytest.fail("measured"))
+    gas.RECORD.write_text(text)
+    assert gas.main(["--check"]) == 2
+    assert "gas.json is damaged" in capsys.readouterr().err
+
+
+def test_without_a_record_there_is_nothing_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr(gas, "RECORD", tmp_path / "none.json")
+    assert gas.read() == ([], {})
+
+
 # risen
 
 

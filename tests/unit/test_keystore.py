@@ -6,6 +6,8 @@ import json
 import os
 import stat
 import time
+import unicodedata
+from pathlib import Path
 
 import pytest
 from eth_account import Account
@@ -277,3 +279,30 @@ def test_it_is_on_disk_before_it_is_in_place(tmp_path, monkeypatch):
         monkeypatch.setattr(keystore.os, step, lambda *a, step=step, real=real: (order.append(step), real(*a))[1])
     write_private(tmp_path / "wallet.json", "x")
     assert order == ["fsync", "link", "fsync"]
+
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "keystore.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "case", [*VECTORS["python"], *VECTORS["page"]], ids=lambda case: f"{case['by']}-{case['kind']}"
+)
+def test_the_shared_files_open_here(case):
+    assert unlock(case["file"], VECTORS["passphrase"]) == (case["kind"], bytes.fromhex(VECTORS["secret"]))
+
+
+@pytest.mark.parametrize("case", VECTORS["page"], ids=lambda case: case["kind"])
+def test_what_the_page_writes_opens_in_eth_account(case):
+    nfkd = unicodedata.normalize("NFKD", VECTORS["passphrase"])
+    assert bytes(Account.decrypt(json.dumps(case["file"]), nfkd)).hex() == VECTORS["secret"]
+
+
+@pytest.mark.parametrize("change", VECTORS["refused"], ids=lambda change: change["why"])
+def test_the_shared_refusals_are_refused_here(change):
+    file = copy.deepcopy(VECTORS["python"][0]["file"])
+    at = file
+    for name in change["path"][:-1]:
+        at = at[name]
+    at[change["path"][-1]] = change["value"]
+    with pytest.raises(InvalidFile):
+        unlock(file, VECTORS["passphrase"])

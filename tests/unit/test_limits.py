@@ -133,6 +133,9 @@ def test_only_so_many_heavy_requests_at_once():
     refused(lambda: counted.begin(scope("/v1/bundles/dec_1", method="GET")))
     assert not counted.begin(scope("/v1/records", method="GET"))
     assert not counted.begin(scope("/v1/revocations"))
+    refused(lambda: counted.begin(scope("/access/v1/search/subject")))
+    refused(counted.enter)
+    assert not counted.begin(scope("/access/v1/evaluation"))
     counted.end()
     assert counted.begin(scope("/v1/records/x/items/y", method="PUT"))
 

@@ -18,9 +18,10 @@ def copy(tmp_path, monkeypatch):
         "requirements-dev.txt",
         "requirements-analysis.in",
         "requirements-analysis.txt",
-        "package-lock.json",
+        *locks.NODE_LOCKS,
     ):
-        shutil.copy(locks.ROOT / name, tmp_path)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(locks.ROOT / name, tmp_path / name)
     monkeypatch.setattr(locks, "ROOT", tmp_path)
     return tmp_path
 
@@ -99,12 +100,14 @@ def test_tools_that_must_not_be_shipped_stay_beside_the_product(copy, tool):
     ],
     ids=["address", "integrity"],
 )
-def test_broken_node_packages(copy, change, said):
-    lock = json.loads((copy / "package-lock.json").read_text())
-    path = "node_modules/hardhat"
+@pytest.mark.parametrize(
+    ("name", "path"), list(zip(locks.NODE_LOCKS, ["node_modules/hardhat", "node_modules/ponder"], strict=True))
+)
+def test_broken_node_packages(copy, change, said, name, path):
+    lock = json.loads((copy / name).read_text())
     lock["packages"][path] = change(lock["packages"][path])
-    (copy / "package-lock.json").write_text(json.dumps(lock))
-    assert locks.problems() == [f"package-lock.json {said} {path}."]
+    (copy / name).write_text(json.dumps(lock))
+    assert locks.problems() == [f"{name} {said} {path}."]
 
 
 def test_only_native_packages_of_other_systems_may_lack_a_hash(copy):

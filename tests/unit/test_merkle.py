@@ -14,6 +14,9 @@ from ledger.merkle import (
     EMPTY_LOG,
     CohortTree,
     LogTree,
+    completed,
+    completed_by,
+    leaf_digest,
     leaf_hash,
     verify_cohort,
     verify_consistency,
@@ -378,3 +381,17 @@ def test_large_log_is_quick():
         leaf = leaf_hash(index.to_bytes(4))
         verify_inclusion(leaf, index, 100_000, tree.inclusion_proof(index), root)
         verify_consistency(index + 1, 100_000, tree.root(index + 1), root, tree.consistency_proof(index + 1))
+
+
+def test_entries_added_together_complete_the_same_subtrees_as_one_by_one():
+    leaves = [leaf_digest(bytes([n])) for n in range(40)]
+    for size in range(20):
+        nodes = {}
+        for count, leaf in enumerate(leaves):
+            if count == size:
+                before = dict(nodes)
+            for height, position, found in completed(count, to_hash(leaf), lambda h, p, nodes=nodes: nodes[h, p]):
+                nodes[height, position] = found
+        edge = {height: found for (height, _), found in before.items()}  # the last of each height
+        made = {(height, position): found for height, position, found in completed_by(size, leaves[size:], edge)}
+        assert made == {place: found for place, found in nodes.items() if place not in before and place[0]}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import InvalidFile, InvalidInput
+from scripts.mutants import __main__ as program
 from scripts.mutants import choosing, gambit, operators, page, survivors
 from scripts.mutants.bench import Outcome, Verdict
 from scripts.mutants.mutant import Mutant, Name, Source
@@ -193,12 +194,50 @@ def test_a_malformed_reason_is_refused(tmp_path: Path, change: dict[str, object]
         survivors.read(path)
 
 
+@pytest.mark.parametrize("text", ["{}", "[1]", '["x"]', "[", "null", ""])
+def test_what_is_no_list_of_reasons_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "survivors.json"
+    path.write_text(text)
+    with pytest.raises(InvalidFile, match=r"survivors\.json"):
+        survivors.read(path)
+
+
 def test_a_mutant_with_two_reasons_is_refused(tmp_path: Path) -> None:
     entry = {"file": "a.sol", "within": "f", "line": "l", "change": "c", "reason": "why"}
     path = tmp_path / "survivors.json"
     path.write_text(json.dumps([entry, entry]))
     with pytest.raises(InvalidFile, match="two reasons"):
         survivors.read(path)
+
+
+def test_files_are_chosen_by_path_or_name() -> None:
+    found = sources("")
+    assert choosing.named(found, []) == found.mutable == ["contracts/A.sol", "contracts/libraries/L.sol"]
+    assert choosing.named(found, ["L.sol"]) == choosing.named(found, ["contracts/libraries/L.sol"])
+    with pytest.raises(InvalidInput, match=r"no Nosuch to mutate\. There are A\.sol, L\.sol"):
+        choosing.named(found, ["A.sol", "Nosuch"])
+
+
+def test_a_file_that_is_not_there_fails_before_anything_is_built(capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.main(["--file", "Nosuch"]) == 2
+    assert "There is no Nosuch to mutate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--sample", "--workers"])
+@pytest.mark.parametrize("number", ["0", "-1", "few"])
+def test_none_at_all_is_no_number_of_mutants(option: str, number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        program.main([option, number])
+    assert left.value.code == 2
+    assert option in capsys.readouterr().err
+
+
+def test_to_try_nothing_is_a_fault() -> None:
+    nothing = [result for result in results() if result[1].verdict in (Verdict.INVALID, Verdict.EQUIVALENT)]
+    assert program.faults(nothing, frozenset(), False, {}) == [
+        "Not one mutant was tried that a test could notice: that says nothing."
+    ]
+    assert program.faults(results()[:1], frozenset(), False, {}) == []
 
 
 def results() -> list[tuple[Mutant, Outcome]]:
@@ -230,5 +269,23 @@ def test_the_page_names_every_survivor_with_its_reason() -> None:
     assert page.replaced(page.replaced(text, "new"), "new") == page.replaced(text, "new")
 
 
-def test_the_checked_in_reasons_can_be_read() -> None:
-    assert all(name.file.startswith("contracts/") for name in survivors.read())
+def test_the_page_holds_the_checked_in_reasons_and_no_others() -> None:
+    reasons = survivors.read()
+    assert all(name.file.startswith("contracts/") for name in reasons)
+    survived = [(Mutant(name, "operator", ""), Outcome(Verdict.SURVIVED)) for name in reasons]
+    _, _, wanted = page.measured(survived, frozenset(), reasons).partition("do not compile.\n")
+    part = program.PAGE.read_text(encoding="utf-8").partition(page.BEGIN)[2].partition(page.END)[0]
+    assert part.partition("do not compile.\n")[2].strip() == wanted.strip()
+
+
+def test_the_table_of_the_page_adds_up() -> None:
+    part = program.PAGE.read_text(encoding="utf-8").partition(page.BEGIN)[2].partition(page.END)[0]
+    cells = [line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith(("| `", "| **"))]
+    numbers = {row[0].strip("`*"): [int(cell) for cell in row[1:4]] for row in cells}
+    whole, registry = numbers.pop("all"), numbers.pop("the registry")
+    assert whole == [sum(column) for column in zip(*numbers.values(), strict=True)]
+    assert whole[2] == len(survivors.read())
+    for valid, killed, survived in (whole, registry, *numbers.values()):
+        assert valid == killed + survived
+    for file, (_, _, survived) in numbers.items():
+        assert survived == sum(1 for name in survivors.read() if name.file == f"contracts/{file}")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from api.app import build
-from api.settings import COMMAND_VARIABLES, Settings, check_names, parse_key, read_key, read_settings
+from api.settings import COMMAND_VARIABLES, Settings, check_names, parse_key, read_key, read_settings, vault_secret
 from ledger.deployment import Contract, Deployment
 from ledger.errors import InvalidInput
 from ledger.events import DEPLOYED
@@ -28,6 +28,14 @@ def refusal(**given):
         ({"host": "192.0.2.7"}, "VOLENS_PUBLIC_URL"),
         ({"master_key": KEY, "master_key_file": "custodian.key"}, "not both"),
         ({"trusted_proxies": "all"}, "VOLENS_TRUSTED_PROXIES"),
+        ({"database_url": "mysql://volens:secret@db/volens"}, "VOLENS_DATABASE_URL"),
+        ({"database_url": "postgres://volens@db/volens"}, "postgresql://"),
+        ({"database_url": "postgresql://volens@db:none/volens"}, "VOLENS_DATABASE_URL"),
+        ({"database_url": "volens.db"}, "sqlite:///"),
+        ({"database_url": "sqlite://"}, "VOLENS_DATABASE_URL"),
+        ({"database_url": "sqlite:///:memory:"}, "withdrawals"),
+        ({"key_store_url": "oracle://db/keys"}, "VOLENS_KEY_STORE_URL"),
+        ({"workers": 0}, "VOLENS_WORKERS"),
         ({"log_format": "xml"}, "VOLENS_LOG_FORMAT"),
         ({"rate_withdrawals": -1}, "VOLENS_RATE_WITHDRAWALS"),
         ({"shutdown_deadline": 0}, "VOLENS_SHUTDOWN_DEADLINE"),
@@ -35,6 +43,7 @@ def refusal(**given):
 )
 def test_half_a_configuration_is_refused(given, said):
     assert said in refusal(**given)
+    assert "secret" not in refusal(**given)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +82,49 @@ def test_the_master_key_does_not_show_itself(monkeypatch):
     settings = read_settings()
     assert KEY not in repr(settings) + str(settings.model_dump())
     assert settings.master_key.get_secret_value() == KEY
+
+
+VAULT = {"vault_url": "s3://sealed/here", "vault_key_id": "id"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        VAULT,
+        VAULT | {"vault_key_id": "", "vault_secret": "hunter2"},
+        VAULT | {"vault_secret": "hunter2", "vault_secret_file": "secret"},
+        {"vault_key_id": "id", "vault_secret": "hunter2"},
+        {"vault_endpoint": "https://storage.example"},
+        {"vault_url": "/sealed", "vault_region": "eu-central-1"},
+        {"vault_url": "gs://sealed"},
+        {"vault_url": "s3://"},
+        {"vault_url": "s3://id:hunter2@sealed"},
+        {"vault_url": "s3://sealed", "vault_endpoint": "http://storage.example"},
+        {"vault_url": "s3://sealed", "vault_endpoint": "https://id:hunter2@storage.example"},
+    ],
+)
+def test_object_storage_that_is_half_configured_is_refused(given):
+    with pytest.raises(InvalidInput, match="VOLENS_VAULT") as caught:
+        read_settings(**given)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_secret_of_a_bucket_does_not_show_itself_and_its_file_is_for_us_only(tmp_path):
+    shown = read_settings(**VAULT, vault_secret="hunter2")
+    assert "hunter2" not in repr(shown) + str(shown.model_dump())
+    assert vault_secret(shown).reveal() == "hunter2"
+    path = tmp_path / "secret"
+    path.write_text("hunter2\n")
+    path.chmod(0o640)
+    kept = read_settings(**VAULT, vault_secret_file=path)
+    with pytest.raises(InvalidInput, match="chmod 600"):
+        vault_secret(kept)
+    path.chmod(0o600)
+    assert vault_secret(kept).reveal() == "hunter2"
+    path.write_text(" ")
+    with pytest.raises(InvalidInput, match="empty"):
+        vault_secret(kept)
+    assert vault_secret(read_settings()) is None
 
 
 @pytest.mark.parametrize("text", ["", "11" * 31, "zz" * 32, "11" * 32, "00" * 32])

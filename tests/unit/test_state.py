@@ -274,7 +274,16 @@ def test_a_copy_is_independent(events, event):
     assert copied is not state
     copied.apply(event)
     copied.entries[C, Z] = Entry(1, 1)
+    copied.known.add("somebody")
+    assert "somebody" not in state.known
     assert state.digest() == before
+
+
+@some
+@given(histories)
+def test_known_are_those_of_whom_something_is_recorded(events):
+    state = after(*events)
+    assert state.known == {subject for subject, _ in (*state.entries, *state.delegations)} | set(state.subjects)
 
 
 def test_ledgers_of_other_chains_or_contracts_never_share_a_digest():

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger.decisions import Reason
 from ledger.errors import UnknownCode
 from ledger.vocabulary import (
     CHANNELS,
@@ -24,10 +25,12 @@ from ledger.vocabulary import (
     covers_purpose,
     disease,
     purpose,
+    reason,
 )
 from ledger.vocabulary.codes import line
 from ledger.vocabulary.coverage import _RULES
 
+SEPARATORS = {"en": (",", " and "), "de": (",", " und "), "es": (",", " y ", " e "), "ar": ("،", " وكذلك ")}
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "vocabulary.json").read_text())
 SETTINGS = settings(max_examples=100, derandomize=True, deadline=None)
 
@@ -89,10 +92,24 @@ def test_every_code_has_words_in_every_language_and_a_known_parent(terms):
         labels = [term.label(language) for term in terms.values()]
         assert all(label and label == label.strip() and label[-1] not in ".;," for label in labels)
         assert len(set(labels)) == len(labels), "two codes would read alike"
-        assert not any(c in label for label in labels for c in ",“”{}")
+        assert not any(c in label for label in labels for c in "“”„«»{}")
+        # What can stand in a list must not seem to be two entries of it.
+        listed = [t.label(language) for t in terms.values() if getattr(t, "kind", "") != DUO_MODIFIER]
+        assert not any(separator in label for label in listed for separator in SEPARATORS[language])
     for term in terms.values():
         assert term.broader is None or term.broader in terms
         assert len(line(terms, term.code)) <= 5
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_reason_has_words_of_its_own_in_every_language(language):
+    words = [reason(str(code), language) for code in Reason]
+    assert len(set(words)) == len(words)
+    assert all(word == word.strip() and word.endswith(".") for word in words)
+    with pytest.raises(UnknownCode, match="not a known reason"):
+        reason("because", language)
+    with pytest.raises(UnknownCode, match="no words in this language"):
+        reason("permitted", "fr")
 
 
 def test_codes_that_take_a_value_have_words_for_it():
@@ -102,12 +119,12 @@ def test_codes_that_take_a_value_have_words_for_it():
             assert all("{value}" in entry.value_labels[language] for language in LANGUAGES)
 
 
-@pytest.mark.parametrize("name", ["purposes", "channels", "diseases", "phrases"])
+@pytest.mark.parametrize("name", ["purposes", "channels", "diseases", "phrases", "reasons"])
 def test_files_name_their_source_and_version(name):
     path = Path(codes.__file__).with_name(f"{name}.json")
     head = json.loads(path.read_text(encoding="utf-8"))
     assert head["version"]
-    assert name == "phrases" or all(source["name"] for source in head["sources"])
+    assert name in ("phrases", "reasons") or all(source["name"] for source in head["sources"])
 
 
 # -- looking up -------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ledger.deployment import Deployment
-from ledger.events import Retracted, Superseded, SuspensionChanged
+from ledger.events import Retracted, RevokedAll, Superseded, SuspensionChanged
 from ledger.model import (
     RIGHT_GRANT,
     ZERO_ADDRESS,
@@ -93,6 +93,31 @@ def by_a_delegate(forge):
     forge.accept(forge.consent_to(), by=aunt)
 
 
+def by_cohort(forge, *more, deadline=900):
+    """Consents that are recorded together; others are in the cohort, too."""
+    salted = (forge.world.grant(salt=to_hash(phrase(f"in a cohort {number}"))) for number in range(5))
+    grants = (forge.world.grant(), *salted)
+    consents = [*(forge.consent_to(grant, deadline=deadline) for grant in grants), *more]
+    keys = {forge.world.patient.address: forge.world.patient, forge.world.mother.address: forge.world.mother}
+    signed = [(one, one.subject, forge.signature(one, keys[one.subject])) for one in consents]
+    return forge.services.cohorts.accept(forge.world.hospital.address, signed)
+
+
+def by_cohort_and_revoked(forge):
+    by_cohort(forge)
+    forge.settle()
+    patient = forge.world.patient.address
+    forge.chain.emit(RevokedAll(0, patient, forge.chain.now, patient))
+    forge.mine()
+
+
+def by_cohort_too_late(forge):
+    by_cohort(forge, deadline=20)
+    forge.services.relays.pump()
+    forge.chain.now += 30
+    forge.mine(3)
+
+
 def superseded(forge, *materials):
     """The form gets a successor, that one another, and so on."""
     document = forge.world.form.hash
@@ -127,6 +152,8 @@ CONDITIONS = "DUO:0000007:MONDO:0004992", "DUO:0000018", "DUO:0000022:DE.AT", "D
 GIVEN = {
     "permitted by approval": approved,
     "permitted by a delegate": by_a_delegate,
+    "permitted by a cohort": by_cohort,
+    "revoked, of a cohort": by_cohort_and_revoked,
     "permitted, research": lambda f: f.consent(
         f.world.grant(recipient=f.world.research.address, purposes=CONDITIONS, channels=())
     ),
@@ -202,6 +229,13 @@ def make_cases(make_forge):
     forge.consent(by=forge.world.mother)
     forge.settle()
     yield case("permitted with a steward", forge, forge.world.journal, forge.ask())
+    forge = make_forge(stage="registered", stewards=("mother",))
+    by_cohort(forge, forge.consent_to(forge.world.grant(), by=forge.world.mother))
+    forge.settle()
+    yield case("permitted by a cohort with a steward", forge, forge.world.journal, forge.ask())
+    forge = make_forge(stage="registered")
+    by_cohort_too_late(forge)
+    yield case("no_consent, anchored too late", forge, forge.world.journal, forge.ask())
     forge = make_forge(stage="registered", confirmations=3)
     forge.consent(forge.world.grant(valid_from=forge.chain.now + DAY))
     forge.services.relays.pump()

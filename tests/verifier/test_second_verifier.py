@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,7 +18,9 @@ from ledger.decisions import Reason
 from ledger.deployment import Deployment
 from ledger.documents import canonical
 from ledger.errors import InvalidProof
-from ledger.model import ZERO_ADDRESS
+from ledger.model import RIGHT_GRANT, ZERO_ADDRESS, Delegation
+from ledger.slots import delegation_slot
+from scripts.vector_sources.world import DAY, key
 
 DEEP = os.environ.get("VOLENS_TEST_PROFILE") == "deep"
 ROOT = Path(__file__).parents[2]
@@ -65,9 +68,10 @@ def test_both_verify_every_honest_bundle(cases, second):
         assert without_why(answer) == first(case)
 
 
-def test_evidence_of_the_past_verifies_for_ever(second):
+@pytest.mark.parametrize("name", ["bundle", "cohort_bundle"])
+def test_evidence_of_the_past_verifies_for_ever(second, name):
     """Recorded once, never again: whoever changes the format or the decision must still read what was kept."""
-    recorded = json.loads((ROOT / "tests" / "vectors" / "bundle.json").read_text())
+    recorded = json.loads((ROOT / "tests" / "vectors" / f"{name}.json").read_text())
     data, facts = canonical(recorded["bundle"]), Deployment.from_json(recorded["deployment"])
     assert verify_bundle(data, recorded["block"], facts).decision.permitted
     question = {"bundle": base64.b64encode(data).decode(), "block": recorded["block"]}
@@ -119,6 +123,10 @@ def flip(text, place=-1):
     digits = list(text)
     digits[place] = "0" if digits[place] != "0" else "1"
     return "".join(digits)
+
+
+def cohort_of(value):
+    return value["signatures"]["consents"][0]["cohort"]
 
 
 def swap(container, one, other):
@@ -189,6 +197,18 @@ TAMPER = {
     ),
     "an earlier deadline": lambda v: v["signatures"]["consents"][0].update(deadline=1),
     "a consent of somebody else": lambda v: v["signatures"]["consents"][0].update(subject=v["question"]["recipient"]),
+    "a cohort's proof": lambda v: cohort_of(v)["proof"].__setitem__(0, flip(cohort_of(v)["proof"][0])),
+    "a cohort's proof cut": lambda v: cohort_of(v)["proof"].pop(),
+    "a cohort's proof of far too much": lambda v: cohort_of(v).update(proof=cohort_of(v)["proof"] * 99),
+    "another cohort": lambda v: cohort_of(v).update(root=flip(cohort_of(v)["root"])),
+    "no cohort": lambda v: v["signatures"]["consents"][0].pop("cohort"),
+    "nothing for a cohort": lambda v: v["signatures"]["consents"][0].update(cohort=None),
+    "a cohort made up": lambda v: v["signatures"]["consents"][0].update(
+        cohort={"root": v["openings"]["record"]["salt"], "proof": []}
+    ),
+    "a member of a cohort nobody knows": lambda v: cohort_of(v).update(note="trust me"),
+    "a later deadline in a cohort": lambda v: cohort_of(v)
+    and v["signatures"]["consents"][0].update(deadline=v["signatures"]["consents"][0]["deadline"] + 1),
     "a denial added": lambda v: v["denials"].append(["closed", v["openings"]["record"]["subject"], ""]),
     "denials left out": lambda v: v.update(denials=[]) if v["denials"] else v.pop("denials"),
     "a denial nobody knows": lambda v: v["denials"].append(["paused", v["openings"]["record"]["subject"], ""]),
@@ -233,6 +253,7 @@ HARMLESS = {
     "another record asked about",  # while the ledger is stale
     "no grant", "no form", "the form's terms", "another form", "no consents",
     "a denial added", "denials left out", "an earlier time",
+    "a cohort's proof", "a cohort's proof cut", "a cohort's proof of far too much", "no cohort",  # anchored too late
 }  # fmt: skip
 """May leave a true bundle: one of another question, or of a denial that rests on something else."""
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -261,6 +282,44 @@ def test_both_refuse_whatever_was_bent(cases, second):
         assert outcomes[name, False], f"{name}: never refused"
         assert not outcomes[name, True] or name in HARMLESS, name
     assert len(TAMPER) >= 20
+
+
+def test_a_permit_by_cohort_rests_on_it(cases, second):
+    bends = {name: change for name, change in TAMPER.items() if "cohort" in name}
+    for case in (cases["permitted by a cohort"], cases["permitted by a cohort with a steward"]):
+        outcomes = agree(second, [(case, bent(case, change), name) for name, change in bends.items()])
+        assert set(outcomes) == {(name, False) for name in bends}
+
+
+def test_a_delegates_word_does_not_count_in_a_cohort(make_forge, second):
+    """Recorded by itself it would have: the contract looks at her rights then, and at nothing under a root."""
+    forge, aunt = make_forge(stage="registered"), key("aunt")
+    patient, journal = forge.world.patient.address, forge.world.journal.address
+    forge.accept(Delegation(patient, aunt.address, RIGHT_GRANT, forge.chain.now + DAY, forge.chain.now))
+    forge.settle()
+    consent = forge.consent_to(forge.world.grant())
+    signed = consent, patient, forge.signature(consent, forge.world.patient)
+    forge.services.cohorts.accept(forge.world.hospital.address, [signed])
+    forge.settle()
+    answer = forge.ask()
+    value = json.loads(forge.services.bundling.bundle(journal, answer.id))
+    head = forge.chain.header(answer.decision.moment.number)
+    ((slot, number, proof),) = forge.services.index.prove(head, [delegation_slot(patient, aunt.address)])[
+        "ConsentRegistry"
+    ].slots
+    shown = {"label": slot.label, "key": slot.key, "value": hex(number), "proof": [f"0x{n.hex()}" for n in proof.nodes]}
+    value["contracts"]["ConsentRegistry"]["slots"].append(shown)
+    case = SimpleNamespace(block=head.hash, deployment=forge.deployment, data=canonical(value))
+    assert first(case)["holds"]
+    value["signatures"]["consents"][0].update(
+        signer=aunt.address, signature="0x" + forge.signature(consent, aunt).hex()
+    )
+    bent = canonical(value)
+    question = {"block": head.hash, "deployment": forge.deployment.to_json()}
+    honest, refused = second([question | {"bundle": base64.b64encode(data).decode()} for data in (case.data, bent)])
+    assert honest["holds"]
+    assert not first(case, bent)["holds"]
+    assert not refused["holds"]
 
 
 def mutated(chance, value):

@@ -7,6 +7,7 @@ import {PolicyRegistry} from "../../PolicyRegistry.sol";
 import {IConsentCheck, Reason} from "../../interfaces/IConsentCheck.sol";
 import {Cohort} from "../../libraries/Cohort.sol";
 import {OpeningTypes} from "../../libraries/OpeningTypes.sol";
+import {Asked} from "./Asked.sol";
 import {Dice} from "./Dice.sol";
 import {RegistryTest} from "./RegistryTest.sol";
 import {vm} from "./Vm.sol";
@@ -25,10 +26,12 @@ contract AnswersHandler is RegistryTest {
     ConsentCheck private _checker;
 
     /// @dev How one of the two may have granted, as whoever asks presents it.
+    /// @param signedAt when the subject really signed; with honest evidence only
     struct Evidence {
         uint256 grant;
         address subject;
         bool honest;
+        uint64 signedAt;
         IConsentCheck.Anchoring anchoring;
     }
 
@@ -39,6 +42,8 @@ contract AnswersHandler is RegistryTest {
     uint256 public wronglyPermitted;
     uint256 public wronglyDenied;
     uint256 public permittedByCohort;
+    uint256 public returned;
+    uint256 public heldBack;
     uint256 public forged;
 
     mapping(address subject => mapping(uint256 grant => uint64)) private _grantedAt;
@@ -73,8 +78,34 @@ contract AnswersHandler is RegistryTest {
     /// @dev A signed consent, and a cohort in which it lies; anchored at once or later.
     function joinCohort(uint256 seed) external {
         (address subject, uint256 index, Dice memory dice) = _begin(seed);
-        uint64 deadline = _clock + 1 days - uint64(dice.roll(2) * (1 days + 1));
+        uint64[4] memory lives = [uint64(30 days), 30 days, 30 days - 2 hours, 0];
+        uint64 deadline = _clock + lives[dice.roll(4)];
         _present(subject, index, deadline, subject == patient ? PATIENT_KEY : GUARDIAN_KEY, dice, true);
+    }
+
+    /// @dev Somebody who has a signed consent puts it into another cohort, at a time of their choice.
+    function joinAgain(uint256 seed) external {
+        (, , Dice memory dice) = _begin(seed);
+        Evidence memory old = _evidence[dice.roll(_evidence.length)];
+        if (old.subject == address(0)) return;
+        bytes32 neighbour = keccak256(abi.encode(dice.roll(1000)));
+        old.anchoring.root = _pair(Cohort.leaf(old.subject, _hash(old.grant)), neighbour);
+        old.anchoring.proof = list(neighbour);
+        _evidence.push(old);
+        _anchor(old.anchoring.root);
+    }
+
+    /// @dev Somebody who has a signed consent records it by itself.
+    function record(uint256 seed) external {
+        (, , Dice memory dice) = _begin(seed);
+        Evidence memory e = _evidence[dice.roll(_evidence.length)];
+        IConsentCheck.Anchoring memory a = e.anchoring;
+        try registry.grantFor(e.subject, a.grantHashes, a.deadline, e.subject, a.signature) {
+            if (e.signedAt <= _revokedBefore[e.subject]) ++returned;
+            if (e.honest) _grantedAt[e.subject][e.grant] = _clock;
+        } catch {
+            if (e.honest && e.signedAt <= _revokedBefore[e.subject]) ++heldBack;
+        }
     }
 
     /// @dev The same cohort, but the subject did not sign, or signed something else.
@@ -122,7 +153,7 @@ contract AnswersHandler is RegistryTest {
     }
 
     function wait(uint256 seed) external {
-        _clock += uint64(1 + (seed % 1 hours));
+        _clock += uint64(1 + (seed % (seed % 5 == 0 ? 20 days : 1 hours)));
     }
 
     /// @dev Whether the answer is yes exactly when it should be, with any two pieces of evidence.
@@ -130,13 +161,14 @@ contract AnswersHandler is RegistryTest {
         (, uint256 index, Dice memory dice) = _begin(seed);
         Evidence memory own = _pick(dice, index, patient);
         Evidence memory other = _pick(dice, index, guardian);
-        IConsentCheck.Opening memory o = _opening(index);
-        o.anchorings = new IConsentCheck.Anchoring[](2);
-        (o.anchorings[0], o.anchorings[1]) = (own.anchoring, other.anchoring);
-        bool yes = _checker.check(o, _clock) == Reason.permitted;
+        Asked memory o = _opening(index);
+        o.evidence.anchorings = new IConsentCheck.Anchoring[](2);
+        (o.evidence.anchorings[0], o.evidence.anchorings[1]) = (own.anchoring, other.anchoring);
+        bool yes = _checker.check(o.question, o.evidence, _clock) == Reason.permitted;
         bool expected = _stands(patient, index, own) && (!_hasSteward(index) || _stands(guardian, index, other));
         expected = expected && !_unlisted[hospital] && !_unlisted[journal];
         if (yes && !expected) ++wronglyPermitted;
+        if (yes && (_isOver(patient, index, own) || (_hasSteward(index) && _isOver(guardian, index, other)))) ++returned;
         if (!yes && expected) ++wronglyDenied;
         if (yes) ++permitted;
         else ++denied;
@@ -144,12 +176,18 @@ contract AnswersHandler is RegistryTest {
 
     // what is so
 
+    /// @dev The only word there is for it was said before everything was revoked, whatever somebody did with it since.
+    function _isOver(address subject, uint256 index, Evidence memory evidence) private view returns (bool) {
+        return _grantedAt[subject][index] == 0 && evidence.signedAt <= _revokedBefore[subject];
+    }
+
     function _stands(address subject, uint256 index, Evidence memory evidence) private returns (bool) {
         uint64 time = _grantedAt[subject][index];
         if (time == 0 && evidence.honest && evidence.subject == subject && evidence.grant == index) {
+            uint64 first = evidence.anchoring.deadline - 30 days;
             time = _anchored[evidence.anchoring.root];
-            if (time > evidence.anchoring.deadline) time = 0;
-            if (time != 0) ++permittedByCohort;
+            if (time > evidence.anchoring.deadline || time < first) time = 0;
+            if (time != 0) (time, permittedByCohort) = (first, permittedByCohort + 1);
         }
         bool ended = _revoked[subject][index] || time <= _revokedBefore[subject];
         return time != 0 && !ended && !_suspended[subject];
@@ -181,10 +219,8 @@ contract AnswersHandler is RegistryTest {
         IConsentCheck.Anchoring memory a;
         a.proof = list(neighbour);
         bytes32 leaf = Cohort.leaf(subject, grantHash);
-        a.root = leaf < neighbour
-            ? keccak256(abi.encode(leaf, neighbour))
-            : keccak256(abi.encode(neighbour, leaf));
-        a.grantHashes = list(grantHash, neighbour);
+        a.root = _pair(leaf, neighbour);
+        a.grantHashes = dice.oneIn(2) ? list(grantHash) : list(grantHash, neighbour);
         a.deadline = deadline;
         bytes32[] memory said = a.grantHashes;
         // Her own signature, of a consent to something else.
@@ -196,7 +232,12 @@ contract AnswersHandler is RegistryTest {
         a.signature = sign(key, consentHash(subject, said, deadline));
         Evidence storage evidence = _evidence.push();
         (evidence.grant, evidence.subject, evidence.honest, evidence.anchoring) = (index, subject, honest, a);
+        evidence.signedAt = _clock;
         if (dice.oneIn(2)) _anchor(a.root);
+    }
+
+    function _pair(bytes32 a, bytes32 b) private pure returns (bytes32) {
+        return a < b ? keccak256(abi.encode(a, b)) : keccak256(abi.encode(b, a));
     }
 
     function _anchor(bytes32 root) private {
@@ -212,19 +253,19 @@ contract AnswersHandler is RegistryTest {
         index = dice.roll(GRANTS);
     }
 
-    function _opening(uint256 index) private view returns (IConsentCheck.Opening memory o) {
-        o.record.controller = hospital;
-        o.record.subject = patient;
-        o.record.stewards = new address[](_hasSteward(index) ? 1 : 0);
-        if (_hasSteward(index)) o.record.stewards[0] = guardian;
-        o.recordHash = OpeningTypes.hash(o.record);
-        o.grant.record = o.recordHash;
-        o.grant.recipient = journal;
-        o.grant.validUntil = type(uint64).max;
-        o.grant.form = FORM;
-        o.grant.salt = bytes32(index);
-        o.recipient = journal;
-        o.formIssuer = address(this);
+    function _opening(uint256 index) private view returns (Asked memory o) {
+        o.evidence.record.controller = hospital;
+        o.evidence.record.subject = patient;
+        o.evidence.record.stewards = new address[](_hasSteward(index) ? 1 : 0);
+        if (_hasSteward(index)) o.evidence.record.stewards[0] = guardian;
+        o.question.record = OpeningTypes.hash(o.evidence.record);
+        o.evidence.grant.record = o.question.record;
+        o.evidence.grant.recipient = journal;
+        o.evidence.grant.validUntil = type(uint64).max;
+        o.evidence.grant.form = FORM;
+        o.evidence.grant.salt = bytes32(index);
+        o.question.recipient = journal;
+        o.question.form = IConsentCheck.Document(address(this), FORM);
     }
 
     function _hasSteward(uint256 index) private pure returns (bool) {
@@ -232,6 +273,6 @@ contract AnswersHandler is RegistryTest {
     }
 
     function _hash(uint256 index) private view returns (bytes32) {
-        return OpeningTypes.hash(_opening(index).grant);
+        return OpeningTypes.hash(_opening(index).evidence.grant);
     }
 }

@@ -21,7 +21,9 @@ abstract contract Drawing is Specification {
         if (word.way == Way.Relayed && dice.oneIn(3)) word.fault = Fault(1 + dice.roll(7));
         word.byKey = dice.oneIn(2);
         if (kind == Kind.Grant || kind == Kind.Revoke) _drawHashes(word, dice);
-        if (kind == Kind.Grant) word.instant = _near(clock, dice);
+        // A consent that came right after everything was revoked, and any other.
+        uint64 newest_ = revokedBefore[word.subject] > clock - 5 ? revokedBefore[word.subject] + 1 : clock;
+        if (kind == Kind.Grant) word.instant = _near(dice.oneIn(2) ? newest_ + 30 days : clock, dice);
         if (kind == Kind.RevokeAll) word.instant = dice.oneIn(2) ? clock : _near(clock, dice);
         if (kind == Kind.Suspend) {
             word.suspended = dice.oneIn(2);

@@ -333,7 +333,8 @@ contract Handler is Drawing {
         revert Tried(success, gas);
     }
 
-    /// @dev Even numbers are sent by the subject itself. The signatures are from before anything happened.
+    /// @dev Even numbers are sent by the subject itself. All signatures but the last are from before anything happened; a
+    /// pause must be at least as new as the last word about it, so it is signed when it is tried.
     function _withdrawalCall(address subject, uint256 how) private view returns (bytes memory) {
         uint64 most = type(uint64).max;
         if (how == 0) return abi.encodeCall(registry.revoke, (allGrants()));

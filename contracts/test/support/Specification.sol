@@ -54,11 +54,7 @@ abstract contract Specification is Spoken {
     }
 
     function _instantOf(Word memory word) internal view returns (uint64) {
-        if (word.way != Way.Own) return word.instant;
-        bool suspension_ = word.kind == Kind.Suspend;
-        uint64 last = suspension_ ? suspension[word.subject].at : delegation[word.subject][word.to].at;
-        bool narrows = suspension_ ? word.suspended : word.rights == 0;
-        return narrows && last > clock ? last : clock;
+        return word.way == Way.Own ? clock : word.instant;
     }
 
     function _isValid(Word memory word) internal view returns (bool) {
@@ -78,8 +74,9 @@ abstract contract Specification is Spoken {
 
     function _mayGrant(Word memory word) internal view returns (bool) {
         address subject = word.subject;
-        if (word.way != Way.Own && word.instant < clock) return false;
-        if (closed[subject] || suspension[subject].narrows || clock <= revokedBefore[subject]) return false;
+        if (word.way != Way.Own && (word.instant < clock || word.instant > clock + 30 days)) return false;
+        uint64 given = word.way == Way.Own ? clock : word.instant - 30 days;
+        if (closed[subject] || suspension[subject].narrows || given <= revokedBefore[subject]) return false;
         for (uint256 i = 0; i < word.hashes.length; ++i) {
             IConsentRecords.Entry memory entry = replay.entries[subject][word.hashes[i]];
             if (entry.grantedAt != 0 || entry.revokedAt != 0) return false;
@@ -89,7 +86,7 @@ abstract contract Specification is Spoken {
     }
 
     function _isInTime(uint64 at, Latest memory last, bool narrows) internal view returns (bool) {
-        if (at > clock + 15 minutes) return false;
+        if (at > clock + (narrows ? 15 minutes : 0)) return false;
         return at > last.at || (narrows && (last.narrows || at == last.at));
     }
 

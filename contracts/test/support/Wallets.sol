@@ -71,17 +71,22 @@ contract WritingWallet is IERC1271 {
 
 /// @notice Says yes to everything and, while it is asked, calls `target` with each of `calls`.
 contract ReentrantWallet {
+    uint256 public constant GAS = 200_000;
     address private immutable _target;
     bytes[] private _calls;
 
-    constructor(address target, bytes[] memory calls) {
+    constructor(address target) {
         _target = target;
+    }
+
+    function tryToCall(bytes[] memory calls) external {
         _calls = calls;
     }
 
     function isValidSignature(bytes32, bytes calldata) external returns (bytes4) {
         for (uint256 i = 0; i < _calls.length; ++i) {
-            (bool done, ) = _target.call(_calls[i]);
+            // Enough, and not all: to write while one may only read takes all the gas there is.
+            (bool done, ) = _target.call{gas: GAS}(_calls[i]);
             require(!done, "it wrote while it was asked");
         }
         return IERC1271.isValidSignature.selector;

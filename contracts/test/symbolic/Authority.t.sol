@@ -50,6 +50,30 @@ contract Authority is Words {
         said = spoken(w, given);
     }
 
+    /// @notice What was revoked all at once does not come back late: a consent is recorded only when it was given, 30 days
+    /// before its deadline, after the instant up to which everything was revoked.
+    function check_whatWasHeldBackIsNotRecorded(address subject, bytes32 grantHash, uint64 deadline) public {
+        uint256 before = revokedBefore(subjectOf(subject));
+        bool late = uint256(deadline) <= before + 30 days;
+        assert(either(!late, !_record(subject, grantHash, deadline)));
+    }
+
+    /// @notice Nothing given later is recorded either.
+    function check_whatWasHeldBackIsNotRecorded_twin(address subject, bytes32 grantHash, uint64 deadline) public {
+        uint256 before = revokedBefore(subjectOf(subject));
+        bool late = uint256(deadline) <= before + 31 days;
+        assert(either(!late, !_record(subject, grantHash, deadline)));
+    }
+
+    function _record(address subject, bytes32 grantHash, uint64 deadline) private returns (bool success) {
+        address signer = svm.createAddress("signer");
+        bytes memory signature = anySignature();
+        vm.prank(svm.createAddress("sender"));
+        (success, ) = address(registry).call(
+            abi.encodeCall(registry.grantFor, (subject, list(grantHash), deadline, signer, signature))
+        );
+    }
+
     /// @notice In a batch each consent counts for its own subject only: a grant is recorded when its subject, or a
     /// delegate who may grant, agreed to this very grant before the deadline.
     function check_batchesGrantOnlyWhatWasSaid(address subject, bytes32 grantHash) public {
@@ -98,7 +122,8 @@ contract Authority is Words {
         Word memory w;
         (w.sender, w.subject, w.signer, w.right) = (sender, c.subject, c.signer, GRANT);
         (w.message, w.signature) = (consent(c.subject, c.grantHashes[0], c.deadline), c.signature);
-        bool meant = both(both(c.subject == subject, c.grantHashes[0] == grantHash), block.timestamp <= c.deadline);
-        return both(meant, spoken(w, given));
+        bool meant = both(c.subject == subject, c.grantHashes[0] == grantHash);
+        bool inTime = both(block.timestamp <= c.deadline, c.deadline <= block.timestamp + 30 days);
+        return both(both(meant, inTime), spoken(w, given));
     }
 }

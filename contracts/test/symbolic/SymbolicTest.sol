@@ -140,7 +140,10 @@ abstract contract SymbolicTest is IConsentRecords {
         bool subject = both(revokedBefore(r.subject) <= block.timestamp, suspensionAt(r.subject) <= latest);
         bool flags = uint256(uint128(r.subject >> 128)) & ~uint256(0x0101) == 0;
         bool delegation = both(delegatedAt(r.delegation) <= latest, rightsOf(r.delegation) <= 3);
-        return both(both(entry, subject), both(flags, delegation));
+        // Only a word that narrows is ever dated ahead.
+        bool paused = either(suspensionAt(r.subject) <= block.timestamp, isSuspended(r.subject));
+        bool none = either(delegatedAt(r.delegation) <= block.timestamp, rightsOf(r.delegation) == 0);
+        return both(both(both(entry, subject), both(flags, delegation)), both(paused, none));
     }
 
     function same(Recorded memory a, Recorded memory b) internal pure returns (bool) {

@@ -1,12 +1,13 @@
 /** JSON in the one form of RFC 8785, so that equal values have equal hashes: the twin of `canonical` in `ledger/documents.py`. */
 
+import { InvalidInput } from "./errors.ts";
+
 const MAX_DEPTH = 64;
 
 /** A value that has no canonical form that every language reads alike. */
-export class NotCanonical extends Error {
+export class NotCanonical extends InvalidInput {
   constructor(problem: string) {
     super(`This cannot be written as canonical JSON: ${problem}.`);
-    this.name = "NotCanonical";
   }
 }
 

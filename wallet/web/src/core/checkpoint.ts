@@ -5,7 +5,8 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, concatBytes, utf8ToBytes } from "@noble/hashes/utils.js";
 import { base64 } from "@scure/base";
 
-import { EMPTY_LOG, InvalidProof } from "./merkle.ts";
+import { InvalidProof } from "./errors.ts";
+import { EMPTY_LOG } from "./merkle.ts";
 
 /** Bytes of the longest checkpoint we read. */
 export const MAX_NOTE = 16384;

@@ -3,8 +3,9 @@ import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js";
 import { describe, expect, test } from "vitest";
 
 import vectors from "../../../../tests/vectors/keys.json";
+import { InvalidInput } from "./errors.ts";
 import {
-  InvalidInput, MAX_INDEX, PatientKeys, SigningKey, checkWords, entropyToWords, newWords, partyEncryptionKey,
+  MAX_INDEX, PatientKeys, SigningKey, checkWords, entropyToWords, newWords, partyEncryptionKey,
   wordsToEntropy,
 } from "./keys.ts";
 import { Domain, recover } from "./typed_data.ts";

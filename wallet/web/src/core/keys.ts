@@ -15,6 +15,7 @@ import { HDKey } from "@scure/bip32";
 import { entropyToMnemonic, generateMnemonic, mnemonicToEntropy, mnemonicToSeedSync } from "@scure/bip39";
 import { wordlist } from "@scure/bip39/wordlists/english.js";
 
+import { InvalidInput } from "./errors.ts";
 import { address, type TypeName } from "./model.ts";
 import type { Domain } from "./typed_data.ts";
 
@@ -25,14 +26,6 @@ const ENCRYPTION_INFO = utf8ToBytes("volens/x-wing/v1");
 const PARTY_ENCRYPTION_INFO = utf8ToBytes("volens/party/x-wing/v1");
 const VAULT_INFO = utf8ToBytes("volens/wallet/v1");
 const KNOWN = new Set(wordlist);
-
-/** Words or a key that cannot be used. The message says why, without repeating the secret. */
-export class InvalidInput extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "InvalidInput";
-  }
-}
 
 /** 24 fresh English BIP-39 words: 256 bits from the system's randomness. */
 export function newWords(): string {

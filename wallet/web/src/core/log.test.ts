@@ -6,8 +6,9 @@ import vectors from "../../../../tests/vectors/log.json";
 import trees from "../../../../tests/vectors/merkle.json";
 import { NotCanonical, canonical } from "./canonical.ts";
 import { readVerifierKey, verifyCheckpoint } from "./checkpoint.ts";
+import { InvalidProof } from "./errors.ts";
 import { LogAlarm, checkpointOf, entryHash, first, follow, readSeen, verifyEntry, type SeenLog } from "./log.ts";
-import { InvalidProof, leafHash, verifyConsistency, verifyInclusion } from "./merkle.ts";
+import { leafHash, verifyConsistency, verifyInclusion } from "./merkle.ts";
 
 const { name, publicKey } = readVerifierKey(vectors.key);
 const seen = (note: string): SeenLog => first({ origin: vectors.origin, key: vectors.key }, note);

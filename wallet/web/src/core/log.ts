@@ -4,7 +4,8 @@ import { bytesToHex, hexToBytes, utf8ToBytes } from "@noble/hashes/utils.js";
 
 import { NotCanonical, canonical } from "./canonical.ts";
 import { readVerifierKey, verifyCheckpoint, type Checkpoint } from "./checkpoint.ts";
-import { InvalidProof, leafHash, verifyConsistency, verifyInclusion } from "./merkle.ts";
+import { InvalidProof } from "./errors.ts";
+import { leafHash, verifyConsistency, verifyInclusion } from "./merkle.ts";
 
 /** What the service adds to an entry when it shows it. */
 const ADDED: ReadonlySet<string> = new Set(["index", "askerName", "recipientName"]);
@@ -25,7 +26,6 @@ export class LogAlarm extends InvalidProof {
 
   constructor(alarm: Alarm, message: string) {
     super(message);
-    this.name = "LogAlarm";
     this.alarm = alarm;
   }
 }

@@ -3,20 +3,13 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, concatBytes, hexToBytes } from "@noble/hashes/utils.js";
 
+import { InvalidProof } from "./errors.ts";
 import { InvalidMessage, hash32, integer } from "./model.ts";
 
 /** Hashes of the longest proof we read. */
 export const MAX_PROOF = 128;
 /** The root of a log without entries. */
 export const EMPTY_LOG = toHash(sha256(new Uint8Array()));
-
-/** Something that does not show what it should show. */
-export class InvalidProof extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "InvalidProof";
-  }
-}
 
 function toHash(bytes: Uint8Array): string {
   return `0x${bytesToHex(bytes)}`;

@@ -7,6 +7,8 @@
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 
+import { InvalidInput } from "./errors.ts";
+
 export const ZERO_ADDRESS = `0x${"0".repeat(40)}`;
 export const ANY_ITEM = "*";
 export const ONWARD: readonly string[] = ["none", "quote", "reshare"];
@@ -15,6 +17,10 @@ export const ENCRYPTION_KEY_SIZE = 1216;
 export const MAX_TEXT = 2000;
 export const MAX_TITLE = 500;
 export const MAX_LIST = 256;
+/** Seconds that a signed consent may wait to be recorded at most; it counts as given that long before its deadline. */
+export const LONGEST_CONSENT = 30 * 86_400;
+/** Seconds that a device's clock may be ahead of the chain's; what says yes waits so long, and no longer. */
+export const CLOCKS_APART = 60;
 /** Bit 0 of a delegation's rights (withdraw) and bit 1 (grant). */
 export const RIGHT_REVOKE = 1;
 export const RIGHT_GRANT = 2;
@@ -32,13 +38,12 @@ const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}]/u;
 const NOT_IN_A_NAME = /[/\\:*?"<>|]/;
 
 /** A value that a signed type may not hold. `field` is the path of the first wrong field, such as `grants[0].salt`. */
-export class InvalidMessage extends Error {
+export class InvalidMessage extends InvalidInput {
   readonly field: string;
   readonly problem: string;
 
   constructor(field: string, problem: string) {
-    super(`${field} ${problem}`);
-    this.name = "InvalidMessage";
+    super(`${field} ${problem}`, "invalid_message");
     this.field = field;
     this.problem = problem;
   }

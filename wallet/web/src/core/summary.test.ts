@@ -1,14 +1,17 @@
 import { expect, test } from "vitest";
 
 import vectors from "../../../../tests/vectors/summary.json";
-import { InvalidMessage } from "./model.ts";
-import { summary } from "./summary.ts";
+import { InvalidMessage, read } from "./model.ts";
+import { matches, summary } from "./summary.ts";
 import { UnknownCode } from "./vocabulary.ts";
 
 const named = (parties: object) => new Map<string, string>(Object.entries(parties));
 
 test.each(vectors.cases)("the summary of: $about", (one) => {
   expect(summary(one.grant, named(one.parties), one.language)).toBe(one.summary);
+  const signed = read("Grant", { ...one.grant, summary: one.summary });
+  expect(matches(signed, named(one.parties))).toBe(one.language);
+  expect(matches({ ...signed, onward: signed.onward === "none" ? "quote" : "none" }, named(one.parties))).toBeNull();
 });
 
 test.each(vectors.refused)("no summary for: $about", (one) => {

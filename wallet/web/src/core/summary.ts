@@ -3,6 +3,7 @@
 import { utf8ToBytes } from "@noble/hashes/utils.js";
 
 import file from "../../../../ledger/vocabulary/phrases.json";
+import { InvalidInput } from "./errors.ts";
 import { ANY_ITEM, InvalidMessage, MAX_TEXT, ZERO_ADDRESS, read, text, type Message } from "./model.ts";
 import { UnknownCode, channelLabel, purposeLabel } from "./vocabulary.ts";
 
@@ -61,6 +62,22 @@ export function summary(value: unknown, parties: ReadonlyMap<string, string>, la
   return written;
 }
 
+/**
+ * The language in which a grant's summary says what its fields say, or null where it does not.
+ *
+ * `parties` must name the recipient as it was named when the grant was made.
+ */
+export function matches(grant: Message<"Grant">, parties: ReadonlyMap<string, string>): string | null {
+  for (const language of PHRASES.keys()) {
+    try {
+      if (summary(grant, parties, language) === grant.summary) return language;
+    } catch (error) {
+      if (!(error instanceof InvalidInput)) throw error;
+    }
+  }
+  return null;
+}
+
 function quotable(name: unknown, field: string, limit = MAX_NAME): string {
   const checked = text(name, field, { limit });
   if (checked.trim() === "") throw new InvalidMessage(field, "must not be blank");
@@ -104,8 +121,10 @@ function date(seconds: number, words: Phrases): string {
   return fill(words.date, { day: String(day.getUTCDate()), month, year: String(day.getUTCFullYear()) });
 }
 
+/** A name runs in its own direction: nothing in it can move words of the sentence around it (UAX #9, 6.3). */
 function quote(name: string, words: Phrases): string {
-  return `${words.open}${RIGHT_TO_LEFT.test(name) ? `\u2068${name}\u2069` : name}${words.close}`;
+  const apart = words.rightToLeft || RIGHT_TO_LEFT.test(name);
+  return `${words.open}${apart ? `\u2068${name}\u2069` : name}${words.close}`;
 }
 
 function list(entries: readonly string[], words: Phrases): string {

@@ -3,10 +3,12 @@
 import channels from "../../../../ledger/vocabulary/channels.json";
 import diseases from "../../../../ledger/vocabulary/diseases.json";
 import purposes from "../../../../ledger/vocabulary/purposes.json";
+import { InvalidInput } from "./errors.ts";
 
 interface Entry {
   readonly code: string;
   readonly labels: Readonly<Record<string, string>>;
+  readonly broader?: string | null;
   readonly kind?: string;
   readonly takes?: string;
   readonly valueLabels?: Readonly<Record<string, string>>;
@@ -25,10 +27,9 @@ const VALUES: ReadonlyMap<string, RegExp> = new Map([
 ]);
 
 /** A code that no vocabulary defines, or for which there are no words in a language. */
-export class UnknownCode extends Error {
+export class UnknownCode extends InvalidInput {
   constructor(message: string) {
-    super(message);
-    this.name = "UnknownCode";
+    super(message, "unknown_code");
   }
 }
 
@@ -36,6 +37,13 @@ function words(labels: Readonly<Record<string, string>> | undefined, language: s
   const label = labels !== undefined && Object.hasOwn(labels, language) ? labels[language] : undefined;
   if (label === undefined) throw new UnknownCode("There are no words in this language.");
   return label;
+}
+
+/** A channel and everything broader. */
+export function channelLine(code: string): readonly string[] {
+  const line = [code];
+  for (let next = CHANNELS.get(code)?.broader; next; next = CHANNELS.get(next)?.broader) line.push(next);
+  return line;
 }
 
 /** The words that complete “It may appear only …”. Throws UnknownCode. */

@@ -16,9 +16,14 @@ SECONDS = 30
 
 
 class Postgres:
-    """Use it in a ``with`` statement. Databases of one kind are copies of one that was filled once."""
+    """Use it in a ``with`` statement. Databases of one kind are copies of one that was filled once.
 
-    def __init__(self):
+    Args:
+        durable: whether a commit reaches the disk; tests do without, benchmarks do not.
+    """
+
+    def __init__(self, durable=False):
+        self._durable = durable
         assert (PROGRAMS / "postgres").exists(), "There is no PostgreSQL 15: run `make setup-system`."
         self._folder = Path(tempfile.mkdtemp(prefix="volens-postgres-"))
         # PostgreSQL refuses to run as root.
@@ -31,7 +36,11 @@ class Postgres:
     def __enter__(self):
         data = self._folder / "data"
         self._run("initdb", "--auth=trust", "--username=volens", "--encoding=UTF8", "--no-sync", "--pgdata", data)
-        options = {"listen_addresses": "", "unix_socket_directories": self._folder, "fsync": "off"}
+        options = {
+            "listen_addresses": "",
+            "unix_socket_directories": self._folder,
+            "fsync": "on" if self._durable else "off",
+        }
         settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         command = [*self._as, PROGRAMS / "postgres", "-D", data, *settings]
         self._server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -58,11 +67,22 @@ class Postgres:
             fill(self._url(self._templates[fill]))
         return self._url(self._create("" if fill is None else f"TEMPLATE {self._templates[fill]}"))
 
+    def copy(self, name):
+        """The URL of a copy of a database that nobody uses meanwhile."""
+        return self._url(self._create(f"TEMPLATE {name}"))
+
+    def drop(self, name):
+        """Remove a database."""
+        self._say(f"DROP DATABASE {name} WITH (FORCE)")
+
     def _create(self, like):
         name = f"volens_{next(self._names)}"
-        with psycopg.connect(host=str(self._folder), user="volens", dbname="postgres", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} {like}")
+        self._say(f"CREATE DATABASE {name} {like}")
         return name
+
+    def _say(self, command):
+        with psycopg.connect(host=str(self._folder), user="volens", dbname="postgres", autocommit=True) as connection:
+            connection.execute(command)
 
     def _url(self, name):
         return f"postgresql://volens@/{name}?host={self._folder}"

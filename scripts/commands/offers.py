@@ -1,0 +1,285 @@
+"""volens wallet: what an institution asks; reading it, asking back, agreeing to all or less of it, declining."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scripts.commands.wallets import DEFAULT_FOLDER, Folder, Yes, confirm, end_of, open_patient, report
+from scripts.console import DEFAULT_URL, Json, PassphraseFile, Url, command, out, show
+
+app = typer.Typer()
+Code = Annotated[str, typer.Argument(metavar="OFFER", help="The code of the offer.")]
+Language = Annotated[
+    str, typer.Option(help="The language to read in, and of the sentences that are signed: en, de, es or ar.")
+]
+
+WORDS = {
+    "en": {
+        "asks": "{who} asks you about “{title}”:", "know": "What you should know:",
+        "terms": "{title} (as of {day}):", "rest": "Not agreed to: {numbers}.",
+        "agree": "Agree to {numbers}?", "decline": "Decline all of it? {who} will be told.",
+        "declined": "Declined. {who} was told, and nothing was allowed.",
+        "silent": "Nothing was said about this offer.",
+        "question": "You asked, {when}: {text}", "answer": "{who} answered, {when}: {text}",
+        "decline_said": "Declined, {when}. {text}", "english": "This text exists only in English.",
+    },
+    "de": {
+        "asks": "{who} fragt Sie zu „{title}“:", "know": "Das sollten Sie wissen:",
+        "terms": "{title} (Stand: {day}):", "rest": "Nicht zugestimmt: {numbers}.",
+        "agree": "{numbers} zustimmen?", "decline": "Alles ablehnen? {who} erfährt es.",
+        "declined": "Abgelehnt. {who} hat es erfahren, und nichts wurde erlaubt.",
+        "silent": "Zu dieser Anfrage wurde nichts gesagt.",
+        "question": "Sie haben gefragt, {when}: {text}", "answer": "{who} hat geantwortet, {when}: {text}",
+        "decline_said": "Abgelehnt, {when}. {text}", "english": "Diesen Text gibt es nur auf Englisch.",
+    },
+    "es": {
+        "asks": "{who} le pregunta sobre «{title}»:", "know": "Lo que debe saber:",
+        "terms": "{title} (a fecha de {day}):", "rest": "Sin aceptar: {numbers}.",
+        "agree": "¿Aceptar {numbers}?", "decline": "¿Rechazar todo? {who} lo sabrá.",
+        "declined": "Rechazado. {who} lo sabe y no se ha permitido nada.",
+        "silent": "No se ha dicho nada sobre esta propuesta.",
+        "question": "Usted preguntó, {when}: {text}", "answer": "{who} respondió, {when}: {text}",
+        "decline_said": "Rechazado, {when}. {text}", "english": "Este texto solo existe en inglés.",
+    },
+    "ar": {
+        "asks": "{who} تسألك عن «{title}»:", "know": "ما ينبغي أن تعرفه:",
+        "terms": "{title} (بتاريخ {day}):", "rest": "لم تتم الموافقة على: {numbers}.",
+        "agree": "هل توافق على {numbers}؟", "decline": "هل ترفض كل ذلك؟ سيتم إبلاغ {who}.",
+        "declined": "تم الرفض. تم إبلاغ {who} ولم يُسمح بأي شيء.",
+        "silent": "لم يُقل شيء عن هذا العرض.",
+        "question": "سألتَ، {when}: {text}", "answer": "أجابت {who}، {when}: {text}",
+        "decline_said": "تم الرفض، {when}. {text}", "english": "هذا النص متاح بالإنجليزية فقط.",
+    },
+}  # fmt: skip
+"""What is printed around the sentences of an offer; the sentences themselves are from `ledger.summary`."""
+
+
+def say(language: str, phrase: str, **values: str) -> str:
+    """A phrase in a language. In Arabic each value runs in its own direction."""
+    if language == "ar":
+        values = {name: f"\u2068{value}\u2069" for name, value in values.items()}
+    return WORDS[language][phrase].format(**values)
+
+
+def known(language: str) -> str:
+    """Check a language that a person named; none is that of the offer.
+
+    Raises:
+        UnknownCode: there are no sentences in it.
+    """
+    from ledger.errors import UnknownCode
+
+    if language and language not in WORDS:
+        raise UnknownCode(f"There are no sentences in this language. Known are {', '.join(WORDS)}.")
+    return language
+
+
+def language_of(opened: Any, wanted: str) -> str:
+    """The language to show an offer in: the one that was wanted, else its own."""
+    found = wanted or opened.language
+    return found if found in WORDS else "en"
+
+
+@command(app, "open", dashes=True)
+def open_offer(
+    offer: Code,
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the opened files.")],
+    language: Language = "",
+    wallet: Folder = DEFAULT_FOLDER,
+    url: Url = DEFAULT_URL,
+    passphrase_file: PassphraseFile = None,
+    as_json: Json = False,
+) -> None:
+    """See exactly what would be shared: open the sealed files and read what you are asked."""
+    known(language)
+    patient = open_patient(wallet, passphrase_file, url)
+    opened = patient.offer(offer)
+    shown, terms = language_of(opened, language), patient.terms(opened)
+    sentences = opened.read(shown)
+    paths = patient.open_items(opened, folder)
+
+    def human() -> None:
+        out.print(say(shown, "asks", who=opened.controller, title=opened.title) + "\n")
+        for number, (sentence, grant) in enumerate(zip(sentences, opened.grants, strict=True), 1):
+            out.print(f"  {number}. {sentence}")
+            out.print(f"     {_codes(grant, [entry['item']['name'] for entry in opened.items])}\n")
+        _print_forms(opened, shown)
+        for one in terms:
+            title = _in(one.title, shown)
+            out.print(f"\n{say(shown, 'terms', title=title, day=one.as_of)}\n  {_in(one.text, shown)}")
+        for path in paths:
+            out.print(f"opened {path}")
+
+    value = {"title": opened.title, "controller": opened.controller, "summaries": list(sentences)}
+    requests = [
+        grant.to_json() | {"summary": sentence} for grant, sentence in zip(opened.grants, sentences, strict=True)
+    ]
+    forms = [
+        {
+            "form": form.hash,
+            "version": form.version,
+            "title": _in(form.title, shown),
+            "statements": [{"id": one.id, "text": _in(one.text, shown)} for one in form.statements],
+        }
+        for form in opened.forms
+    ]
+    places = [
+        {"channel": one.channel, "asOf": one.as_of, "title": _in(one.title, shown), "text": _in(one.text, shown)}
+        for one in terms
+    ]
+    extra = {"language": shown, "requests": requests, "forms": forms, "terms": places}
+    show(value | extra | {"files": [str(path) for path in paths]}, as_json, human)
+
+
+@command(app, dashes=True)
+def grant(
+    offer: Code,
+    only: Annotated[list[int] | None, typer.Option(help="Number of a sentence to agree to; may be repeated.")] = None,
+    item: Annotated[
+        list[str] | None, typer.Option(help="Allow only this file of those asked for; may be repeated.")
+    ] = None,
+    purpose: Annotated[
+        list[str] | None, typer.Option(help="Allow only this use, by its code; may be repeated.")
+    ] = None,
+    channel: Annotated[
+        list[str] | None, typer.Option(help="Allow only this place, by its code; may be repeated.")
+    ] = None,
+    onward: Annotated[str, typer.Option(help="Allow less passing on: none or quote.")] = "",
+    until: Annotated[str, typer.Option(help="End sooner: the last day, YYYY-MM-DD, in UTC.")] = "",
+    language: Language = "",
+    file: Annotated[
+        Path | None, typer.Option("--out", help="Do not send it: write it here, for the institution to record it.")
+    ] = None,
+    wallet: Folder = DEFAULT_FOLDER,
+    url: Url = DEFAULT_URL,
+    wait: Annotated[bool, typer.Option(help="Wait until it counts: recorded, and confirmed by later blocks.")] = True,
+    yes: Yes = False,
+    passphrase_file: PassphraseFile = None,
+    as_json: Json = False,
+) -> None:
+    """Agree: sign what the sentences say, all of them or only some, or less than they ask.
+
+    What is chosen with --item, --purpose, --channel, --onward and --until holds for every sentence that is agreed to.
+    """
+    from ledger.errors import InvalidInput
+    from ledger.typed_data import struct_hash
+    from wallet.choices import Choice
+    from wallet.keystore import write_private
+
+    known(language)
+    choice = Choice(
+        frozenset(item or ()),
+        frozenset(purpose or ()),
+        frozenset(channel or ()),
+        onward or None,
+        end_of(until) if until else None,
+    )
+    patient = open_patient(wallet, passphrase_file, url)
+    opened = patient.offer(offer)
+    chosen = sorted({number - 1 for number in only}) if only else list(range(len(opened.grants)))
+    if not all(0 <= number < len(opened.grants) for number in chosen):
+        raise InvalidInput(f"The offer has the sentences 1 to {len(opened.grants)}.")
+    shown = language_of(opened, language)
+    if language or choice != Choice():
+        opened = opened.narrowed(chosen, choice, shown)
+    numbers = ", ".join(str(number + 1) for number in chosen)
+    if not as_json:
+        _print_asked(opened, opened.sentences, chosen, shown)
+    confirm(say(shown, "agree", numbers=numbers), yes)
+    names: list[str] = [struct_hash(opened.grants[number]) for number in chosen]
+    if file is not None:
+        write_private(file, patient.sign(opened, chosen).file())
+        kept = "It can be recorded for 30 days. What you take back meanwhile is never recorded."
+        return show({"grants": names, "file": str(file)}, as_json, lambda: out.print(f"wrote {file}\n{kept}"))
+    relay = patient.agree(opened, chosen)
+    report(patient, url, [relay], ("final",) if wait else (), as_json, names)
+
+
+@command(app, dashes=True)
+def ask(
+    offer: Code,
+    question: Annotated[str, typer.Option("--question", help="What to ask; without it, what was said is shown.")] = "",
+    language: Language = "",
+    wallet: Folder = DEFAULT_FOLDER,
+    url: Url = DEFAULT_URL,
+    passphrase_file: PassphraseFile = None,
+    as_json: Json = False,
+) -> None:
+    """Ask the institution about an offer before you decide, and read its answers."""
+    known(language)
+    patient = open_patient(wallet, passphrase_file, url)
+    opened = patient.offer(offer)
+    said = patient.say(offer, opened, "question", question) if question else patient.messages(offer, opened)
+    shown = language_of(opened, language)
+
+    def human() -> None:
+        if not said:
+            out.print(say(shown, "silent"))
+        for entry in said:
+            phrase = "decline_said" if entry["kind"] == "decline" else entry["kind"]
+            when = datetime.fromtimestamp(entry["at"], UTC).strftime("%Y-%m-%d %H:%M UTC")
+            out.print(say(shown, phrase, who=opened.controller, when=when, text=entry["text"]).rstrip())
+
+    show(said, as_json, human)
+
+
+@command(app, dashes=True)
+def decline(
+    offer: Code,
+    reason: Annotated[str, typer.Option(help="Why, for the institution to read; you need not say.")] = "",
+    language: Language = "",
+    wallet: Folder = DEFAULT_FOLDER,
+    url: Url = DEFAULT_URL,
+    yes: Yes = False,
+    passphrase_file: PassphraseFile = None,
+    as_json: Json = False,
+) -> None:
+    """Say no to all of an offer. Nothing is signed; the institution is told, with your reason if you give one."""
+    known(language)
+    patient = open_patient(wallet, passphrase_file, url)
+    opened = patient.offer(offer)
+    shown = language_of(opened, language)
+    if not as_json:
+        _print_asked(opened, opened.read(shown), range(len(opened.grants)), shown)
+    confirm(say(shown, "decline", who=opened.controller), yes)
+    said = patient.say(offer, opened, "decline", reason)
+    show(said, as_json, lambda: out.print(say(shown, "declined", who=opened.controller)))
+
+
+def _print_asked(opened: Any, sentences: Any, chosen: Any, language: str) -> None:
+    """The sentences that she decides about and what she should know."""
+    out.print(say(language, "asks", who=opened.controller, title=opened.title) + "\n")
+    for number in chosen:
+        out.print(f"  {number + 1}. {sentences[number]}\n")
+    rest = [str(number + 1) for number in range(len(opened.grants)) if number not in chosen]
+    if rest:
+        out.print(say(language, "rest", numbers=", ".join(rest)) + "\n")
+    _print_forms(opened, language)
+
+
+def _print_forms(opened: Any, language: str) -> None:
+    for form in opened.forms:
+        out.print(say(language, "know"))
+        if language not in form.title:
+            out.print(f"  ({say(language, 'english')})")
+        for statement in form.statements:
+            out.print(f"  • {_in(statement.text, language)}")
+
+
+def _codes(grant: Any, parts: Any) -> str:
+    """What one may choose from, by the codes that `volens wallet grant` takes."""
+    last = datetime.fromtimestamp(grant.valid_until - 1, UTC).date().isoformat()
+    named = {
+        "--item": parts if grant.items == ("*",) else grant.items,
+        "--purpose": grant.purposes,
+        "--channel": grant.channels,
+        "--onward": (grant.onward,),
+        "--until": (last,),
+    }
+    return "   ".join(f"{option} {', '.join(codes)}" for option, codes in named.items() if codes)
+
+
+def _in(texts: Any, language: str) -> str:
+    return str(texts.get(language, texts["en"]))

@@ -1,0 +1,118 @@
+"""A running service with a hospital, a journal and a research group: what a patient's page is tested against."""
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from client.http import Client
+from client.institution import Institution
+from client.recipient import Recipient
+from ledger.documents import Profile
+from scripts.devnet import set_balance
+from scripts.parties import publish, registration, transact
+from scripts.samples import CT_SLICE, NARRATIVE, write_samples
+from scripts.stack import Stack, make_key, operator_key
+from wallet.keys import PartyKeys
+
+TITLE = "A shadow on a chest scan that was not what it seemed"
+HOSPITAL, JOURNAL, RESEARCH = (
+    "Riverside Teaching Hospital",
+    "Journal of Instructive Cases",
+    "Chest Imaging Research Group",
+)
+PARTIES = {
+    "hospital": (HOSPITAL, "hospital", ["controller"]),
+    "journal": (JOURNAL, "journal", ["recipient"]),
+    "research": (RESEARCH, "research-group", ["recipient"]),
+}
+CHANNELS = ("journal", "social:mastodon", "social:instagram")
+
+
+@dataclass
+class Place:
+    """What a test needs to act as everybody but the patient."""
+
+    folder: Path
+    stack: Stack
+    keys: dict[str, PartyKeys]
+    form: str = ""
+    ending: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.ending.close()
+
+    @property
+    def url(self):
+        return self.stack.url
+
+    def client(self):
+        return self.ending.enter_context(Client(self.url, self.stack.deployment))
+
+    def institution(self):
+        return Institution(self.client(), self.keys["hospital"])
+
+    def recipient(self, who="journal"):
+        return Recipient(self.client(), self.keys[who])
+
+    def introduce(self):
+        """List everybody, publish the form, seal the files of a case."""
+        rpc, deployment, hospital = self.stack.rpc_url, self.stack.deployment, self.keys["hospital"]
+        set_balance(rpc, hospital.address, 10**18)
+        transact(
+            rpc,
+            deployment,
+            make_key(operator_key(self.stack.settings.state_dir)),
+            *(
+                registration(self.keys[who].address, roles, Profile(version=1, name=name, kind=kind))
+                for who, (name, kind, roles) in PARTIES.items()
+            ),
+        )
+        form = publish(rpc, deployment, hospital.secret.reveal(), hospital.address, CHANNELS, self.client())
+        self.form = form.hash
+        self.institution().seal(write_samples(self.folder / "original"), self.folder / "case")
+
+    def register(self, invitation):
+        """The record of the sealed files, for whoever answered."""
+        _, record = self.institution().register(self.folder / "case", invitation)
+        return record
+
+    def proposals(self):
+        return [
+            {
+                "recipient": self.keys["journal"].address,
+                "items": [NARRATIVE, CT_SLICE],
+                "purposes": ["case-report"],
+                "channels": ["journal", "social:mastodon"],
+                "onward": "quote",
+                "days": 365,
+            },
+            {
+                "recipient": self.keys["research"].address,
+                "items": [CT_SLICE],
+                "purposes": ["DUO:0000006"],
+                "channels": [],
+                "days": 182,
+            },
+        ]
+
+    def offer(self, record, proposals=None):
+        """The token of an offer."""
+        institution = self.institution()
+        grants = [institution.draft(record, self.form, proposal) for proposal in proposals or self.proposals()]
+        return institution.offer(record, grants)
+
+    def settled(self, check, seconds=20):
+        """Wait until something has reached the chain."""
+        deadline = time.monotonic() + seconds
+        while not check():
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.1)
+
+
+def build(folder, stack):
+    """A place over a running ledger; the service must answer already for `introduce`."""
+    return Place(folder, stack, {name: PartyKeys.new() for name in (*PARTIES, "stranger")})
