@@ -13,7 +13,7 @@ FORGE := node_modules/@foundry-rs/forge-linux-amd64/bin/forge
 QUICK := FOUNDRY_VIA_IR=false FOUNDRY_OPTIMIZER=false FOUNDRY_OUT=cache/out/quick FOUNDRY_CACHE_PATH=cache/quick
 
 .PHONY: help setup bench-wallet wallet-screens setup-dev setup-analysis setup-system demo up test test-deep fuzz coverage prove slither mutants \
-  mutants-sample check format bench bench-gas gas-check vectors abi lock clean
+  mutants-sample check format bench bench-gas gas-check vectors examples abi lock clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -133,6 +133,9 @@ gas-check: setup-dev ## Measure gas again; fail if a row rose
 
 vectors: setup-dev ## Make the test vectors again
 	@$(BIN)/python -m scripts.vectors
+
+examples: setup-dev ## Write down again what the service is asked and answers, for its OpenAPI document
+	@VOLENS_WRITE_EXAMPLES=1 $(BIN)/pytest tests/api/test_examples.py
 
 abi: setup-dev ## Compile the contracts and write ledger/adapters/abi
 	@$(BIN)/python -m scripts.compile

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import errors, page, public
+from api.description import describe
 from api.edge import Edge
 from api.gathering import Gatherer
-from api.idempotency import KEY_PARAMETER, Idempotency, takes_key
+from api.idempotency import Idempotency
 from api.limits import Limits
 from api.metrics import Metrics
 from api.readings import readings
@@ -384,7 +384,7 @@ def create_app(services: Services) -> FastAPI:
     app.edge = Edge(app, **around)
     app.add_middleware(Edge, **around)
     errors.install(app)
-    app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     for module in (
         ledger,
         sign_in,
@@ -402,18 +402,3 @@ def create_app(services: Services) -> FastAPI:
     ):
         app.include_router(module.router)
     return app
-
-
-def _describe(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the failures as they are served: problem+json, and 400 where FastAPI says 422."""
-    if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-        for path, operations in document["paths"].items():
-            for operation in operations.values():
-                operation["responses"].pop("422", None)
-                operation["responses"].update(errors.failures(path))
-                if operation is operations.get("post") and takes_key(path):
-                    operation["responses"].update(errors.key_failures())
-                    operation["parameters"] = [*operation.get("parameters", ()), KEY_PARAMETER]
-        app.openapi_schema = document
-    return app.openapi_schema

@@ -1,4 +1,4 @@
-"""As much of JSON Schema (2020-12) as docs/bundle.schema.json uses. A keyword it does not know is an error."""
+"""As much of JSON Schema (2020-12) as our schemas and the OpenAPI document use. An unknown keyword is an error."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ TYPES: dict[str, Any] = {
     "boolean": bool,
     "null": type(None),
 }
-SAID_ONLY = {"$schema", "$id", "$defs", "title", "description"}
+SAID_ONLY = {"$schema", "$id", "$defs", "title", "description", "default", "format"}
 
 
 def check(value: Any, schema: dict[str, Any], root: dict[str, Any] | None = None, path: str = "$") -> list[str]:
@@ -41,12 +41,19 @@ def check(value: Any, schema: dict[str, Any], root: dict[str, Any] | None = None
                 wrong += [f"{path} is too short"] if isinstance(value, list) and len(value) < wanted else []
             case "maxItems":
                 wrong += [f"{path} is too long"] if isinstance(value, list) and len(value) > wanted else []
+            case "minLength":
+                wrong += [f"{path} is too short"] if isinstance(value, str) and len(value) < wanted else []
+            case "maxLength":
+                wrong += [f"{path} is too long"] if isinstance(value, str) and len(value) > wanted else []
             case "items":
                 for position, entry in enumerate(value if isinstance(value, list) else ()):
                     wrong += check(entry, wanted, root, f"{path}[{position}]")
             case "oneOf":
                 if sum(not check(value, option, root, path) for option in wanted) != 1:
                     wrong.append(f"{path} is not exactly one of {len(wanted)} things")
+            case "anyOf":
+                if all(check(value, option, root, path) for option in wanted):
+                    wrong.append(f"{path} is none of {len(wanted)} things")
             case "required":
                 wrong += [f"{path} has no {name}" for name in wanted if isinstance(value, dict) and name not in value]
             case "properties" | "additionalProperties":

@@ -38,11 +38,6 @@ SEMANTICS: dict[str, bool | None] = {
     "permit_on_first_permit": True,
 }
 """By name, the decision after which the rest is not answered."""
-EXAMPLE = {
-    "subject": {"type": "recipient", "id": "did:pkh:eip155:31337:0xF943c10cCe125965BBa14dD771b1401834879E9c"},
-    "action": {"name": "publish", "properties": {"purpose": "case-report", "channel": "journal"}},
-    "resource": {"type": "record", "id": "0x1829ccd19cddae751fbe7bcb91f79b9f5b731b4d2e4560f1a2f1daa4dc8c48d8"},
-}
 REASON_USER = {
     str(code): {language: vocabulary.reason(str(code), language) for language in vocabulary.LANGUAGES}
     for code in Reason
@@ -74,12 +69,11 @@ async def _answered(endpoint: Callable[..., Any], request: Request) -> Response:
 router = APIRouter(tags=["decisions"], route_class=Plain)
 
 
-def _takes(example: dict[str, Any]) -> dict[str, Any]:
-    """What a route's entry in the OpenAPI document says of its body and of who may ask."""
-    return {
-        "dependencies": [Depends(signed_in)],
-        "openapi_extra": {"requestBody": {"required": True, "content": {"application/json": {"example": example}}}},
-    }
+_TAKES: dict[str, Any] = {
+    "dependencies": [Depends(signed_in)],
+    "openapi_extra": {"requestBody": {"required": True, "content": {"application/json": {}}}},
+}
+"""What a route's entry in the OpenAPI document says of its body and of who may ask."""
 
 
 @router.get("/.well-known/authzen-configuration")
@@ -99,14 +93,14 @@ async def configuration(request: Request) -> Response:
     )
 
 
-@router.post("/access/v1/evaluation", **_takes(EXAMPLE))
+@router.post("/access/v1/evaluation", **_TAKES)
 async def evaluation(request: Request) -> Response:
     """Answer one question. 200 for permit and deny alike; 400 for a question that cannot be understood."""
     use, who, body = await _received(request)
     return _json_response(await _single(body, who, use))
 
 
-@router.post("/access/v1/evaluations", **_takes({**EXAMPLE, "evaluations": [{}, {"action": EXAMPLE["action"]}]}))
+@router.post("/access/v1/evaluations", **_TAKES)
 async def evaluations(request: Request) -> Response:
     """Answer several questions in order, as of one block. What one leaves out is taken from the request itself.
 
@@ -160,7 +154,7 @@ def quick() -> dict[str, ASGIApp]:
     return {"/access/v1/evaluation": app(evaluation), "/access/v1/evaluations": app(evaluations)}
 
 
-@router.post("/access/v1/search/subject", **_takes(EXAMPLE | {"subject": {"type": "recipient"}}))
+@router.post("/access/v1/search/subject", **_TAKES)
 async def search_subject(request: Request) -> Response:
     """Which recipients may do this with this record now: all of them for its own parties, itself for a recipient."""
     use, who, body = await _received(request)
@@ -177,7 +171,7 @@ async def search_subject(request: Request) -> Response:
     return _json_response(await to_thread.run_sync(find))
 
 
-@router.post("/access/v1/search/resource", **_takes(EXAMPLE | {"resource": {"type": "record"}}))
+@router.post("/access/v1/search/resource", **_TAKES)
 async def search_resource(request: Request) -> Response:
     """Which records a recipient may use like this now, as far as the asker may know of them."""
     use, who, body = await _received(request)
@@ -196,7 +190,7 @@ async def search_resource(request: Request) -> Response:
     return _json_response(await to_thread.run_sync(find))
 
 
-@router.post("/access/v1/search/action", **_takes({k: EXAMPLE[k] for k in ("subject", "resource")}))
+@router.post("/access/v1/search/action", **_TAKES)
 async def search_action(request: Request) -> Response:
     """What a recipient may do with a record now: each action with purpose, channel and, unless all, the items."""
     use, who, body = await _received(request)

@@ -57,7 +57,11 @@ def claim(token: str, body: SignInText, use: Use) -> InvitationView:
     return _invitation(use.records.invitation(token), use, signed.address)
 
 
-@router.put("/records/{record}/items/{name}", status_code=201)
+@router.put(
+    "/records/{record}/items/{name}",
+    status_code=201,
+    openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": {}}}},
+)
 def upload(record: RecordId, name: str, request: Request, caller: Caller, use: Use) -> UploadView:  # noqa: ARG001
     """Stream sealed bytes in, before the record is registered; registering checks them against it."""
     item_name(name, "name")
