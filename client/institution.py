@@ -103,21 +103,33 @@ class Institution:
         return SealedFile(item, f"{path.name}.age", wrapped), data, report
 
     def register(
-        self, folder: Path, invitation: str, progress: Callable[[str], None] = lambda _: None
+        self,
+        folder: Path,
+        invitation: str,
+        progress: Callable[[str], None] = lambda _: None,
+        stewards: Sequence[str] = (),
     ) -> tuple[Record, Hash]:
         """Sign the record of a case folder for the patient who answered an invitation, upload, and register it.
 
+        Args:
+            stewards: the invitations, of the same title, that others answered who must agree too.
+
         Raises:
-            InvalidInput: the folder is not a case folder, or nobody has answered the invitation.
+            InvalidInput: the folder is not a case folder, or somebody has not answered an invitation.
         """
         answered = self._client.get(f"/v1/invitations/{part(invitation)}")
         if answered["subject"] is None:
             raise InvalidInput("The patient has not answered the invitation yet.")
+        others = [self._client.get(f"/v1/invitations/{part(steward)}") for steward in stewards]
+        if any(other["subject"] is None for other in others):
+            raise InvalidInput("Somebody else who must agree has not answered the invitation yet.")
+        if any(other["title"] != answered["title"] for other in others):
+            raise InvalidInput("The invitations of those who must agree have different titles.")
         entries = read_folder(folder)
         record = Record(
             controller=self._keys.address,
             subject=address(answered["subject"]),
-            stewards=(),
+            stewards=tuple(address(other["subject"]) for other in others),
             title=answered["title"],
             items=tuple(struct_hash(entry.item) for entry in entries),
             created_at=int(time.time()),

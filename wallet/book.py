@@ -169,17 +169,16 @@ class Book:
                 return case
         raise InvalidInput("This wallet has no such case. `volens wallet show` lists them.")
 
-    def grant(self, name: Hash) -> tuple[Case, Grant]:
-        """A grant by its hash.
+    def consents(self, name: Hash) -> list[tuple[Case, Grant]]:
+        """The consents to a grant, by its hash: one for each pseudonym of hers that agreed to it.
 
         Raises:
             InvalidInput: the wallet knows no such grant.
         """
-        for case in self.cases:
-            for grant in case.grants:
-                if struct_hash(grant) == name:
-                    return case, grant
-        raise InvalidInput("This wallet has no such consent. `volens wallet show` lists them.")
+        found = [(case, grant) for case in self.cases for grant in case.grants if struct_hash(grant) == name]
+        if not found:
+            raise InvalidInput("This wallet has no such consent. `volens wallet show` lists them.")
+        return found
 
     @contextmanager
     def change(self) -> Iterator[None]:

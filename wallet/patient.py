@@ -181,7 +181,8 @@ class Patient:
         """
         offered = self._client.get(f"/v1/offers/{part(token)}")
         record = Record.from_json(offered["record"])
-        case = next((case for case in self.book.cases if case.subject == record.subject), None)
+        people = (record.subject, *record.stewards)
+        case = next((case for case in self.book.cases if case.subject in people), None)
         if case is None:
             raise InvalidInput("This offer is for another wallet.")
         if record.controller != case.controller or record.title != case.title:

@@ -15,15 +15,15 @@ REVOKE_AHEAD = 15 * 60
 
 
 def revocations(book: Book, names: Sequence[Hash]) -> list[tuple[Case, Revocation]]:
-    """What takes some grants back, whatever cases they are in.
+    """What takes some grants back, for every pseudonym of hers that agreed to them.
 
     Raises:
         InvalidInput: the wallet knows no such grant.
     """
     by_case: dict[int, tuple[Case, list[Grant]]] = {}
     for name in dict.fromkeys(names):
-        case, grant = book.grant(name)
-        by_case.setdefault(case.index, (case, []))[1].append(grant)
+        for case, grant in book.consents(name):
+            by_case.setdefault(case.index, (case, []))[1].append(grant)
     return [(case, message) for case, grants in by_case.values() for message in _revocations(case, grants)]
 
 

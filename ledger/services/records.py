@@ -55,7 +55,8 @@ class GrantView:
     """A grant as its subject sees it.
 
     Attributes:
-        standing: whether it stands, and may be used on one of its channels at least as far as its form goes.
+        standing: whether it stands for this signer; once it does, whatever else keeps everybody from using it: the
+            record, its controller, the recipient, its form on every channel, somebody else who has to agree.
         ended_channels: those of its channels for which its form, or the form's terms, are not current any more.
         new_form: what took the form's place last and still holds; None where nothing did.
     """
@@ -329,18 +330,42 @@ class Records:
 
 
 def _view(opening: Opening, subject: Address, evidence: Evidence, moment: Moment) -> GrantView:
-    grant, facts, reason = opening.grant, evidence.facts, standing(opening, subject, evidence, moment)
+    grant, facts = opening.grant, evidence.facts
     form = evidence.forms.get(grant.form)
     asked = grant.channels or ("",)
     ended = tuple(code for code in asked if form is None or not form_current(form, code, facts))
+    reason = _standing(opening, subject, evidence, moment)
     if reason is Reason.PERMITTED and len(ended) == len(asked):
         reason = Reason.FORM_SUPERSEDED
+    if reason is Reason.PERMITTED and any(
+        standing(opening, other, evidence, moment) is not Reason.PERMITTED for other in _signers(evidence)
+    ):
+        reason = Reason.FURTHER_CONSENT_NEEDED
     new = None
     if form is not None:
         *before, (last, status) = successors(form.issuer, form.hash, facts)
         holds = status.published_at and not status.retracted_at and not status.superseded_at
         new = last if before and holds else None
     return GrantView(grant, opening.hash, subject, reason, tuple(code for code in ended if code), new)
+
+
+def _standing(opening: Opening, subject: Address, evidence: Evidence, moment: Moment) -> Reason:
+    """What one signer's consent is, without its form and without the others who sign."""
+    reason = standing(opening, subject, evidence, moment)
+    if evidence.record is None or reason in (Reason.REVOKED, Reason.CLOSED, Reason.NO_CONSENT):
+        return reason
+    facts, controller = evidence.facts, evidence.record.record.controller
+    if facts.document(controller, evidence.record.hash).retracted_at:
+        return Reason.RECORD_RETRACTED
+    if reason is not Reason.PERMITTED:
+        return reason
+    if not facts.party(controller).has(ROLE_CONTROLLER):
+        return Reason.CONTROLLER_NOT_LISTED
+    return Reason.RECIPIENT_SUSPENDED if facts.party(opening.grant.recipient).suspended else reason
+
+
+def _signers(evidence: Evidence) -> tuple[Address, ...]:
+    return (evidence.record.record.subject, *evidence.record.record.stewards) if evidence.record else ()
 
 
 def own_record(tx: Transaction, caller: Address, record: Hash) -> StoredRecord:

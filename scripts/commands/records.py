@@ -74,6 +74,10 @@ def register(
     folder: Case,
     key: KeyFile,
     invitation: Annotated[str, typer.Option(help="The invitation the patient answered.")],
+    steward: Annotated[
+        list[str] | None,
+        typer.Option(help="An invitation that somebody answered who must agree too; may be repeated."),
+    ] = None,
     url: Url = DEFAULT_URL,
     passphrase_file: PassphraseFile = None,
     as_json: Json = False,
@@ -83,9 +87,9 @@ def register(
 
     institution = Institution(connect(url), load_keys(key, passphrase_file))
     record, name = institution.register(
-        folder, invitation, lambda item: None if as_json else out.print(f"upload {item}")
+        folder, invitation, lambda item: None if as_json else out.print(f"upload {item}"), steward or ()
     )
-    value = {"record": name, "subject": record.subject}
+    value = {"record": name, "subject": record.subject, "stewards": list(record.stewards)}
     show(value, as_json, lambda: out.print(f"record {name}\nsubject {record.subject}"))
 
 

@@ -158,7 +158,7 @@ def revoke(
     found = find_case(book, case) if case else None
     if not as_json:
         for name in names:
-            out.print(f"  • {book.grant(name)[1].summary}")
+            out.print(f"  • {book.consents(name)[0][1].summary}")
     what = f"everything in “{found.title}”" if found else "everything" if everything else "this"
     confirm(f"Take back {what}?", yes)
     if patient is None:
@@ -247,10 +247,13 @@ def show_wallet(
     as_json: Json = False,
 ) -> None:
     """Who may use what, what for, where, until when, and whether it still holds."""
+    from wallet.standing import own
+
     patient = open_patient(wallet, passphrase_file, url)
     rows, value = [], []
     for case in patient.book.cases:
-        standings = patient.standings(case)
+        known = own(patient.standings(case), case.subject, int(time.time()))
+        standings = [entry | {"state": state} for entry, state in known]
         if expiring is not None:
             standings = [entry for entry in standings if _ends_within(entry, expiring)]
             if not standings:
@@ -265,7 +268,7 @@ def show_wallet(
                     ", ".join(terms["purposes"]),
                     ", ".join(terms["channels"]) or "–",
                     datetime.fromtimestamp(terms["validUntil"], UTC).date().isoformat(),
-                    entry["standing"] + (", but the form changed" if _form_changed(entry) else ""),
+                    entry["state"] + (", but the form changed" if _form_changed(entry) else ""),
                     entry["id"],
                 )
             )
@@ -285,13 +288,16 @@ def show_wallet(
 
 def _form_changed(entry: dict[str, Any]) -> bool:
     """Whether a consent that counts was given under a form, or terms, that were replaced since."""
-    return entry["standing"] == "granted" and bool(entry.get("newForm") or entry.get("endedChannels"))
+    return entry["state"] == "granted" and bool(entry.get("newForm") or entry.get("endedChannels"))
 
 
 def _ends_within(entry: dict[str, Any], days: int) -> bool:
     """Whether a consent that somebody may use, or that is only paused, runs out soon."""
     left = entry["grant"]["validUntil"] - time.time()
-    return entry["standing"] in ("granted", "awaiting_confirmations", "suspended") and 0 < left <= days * 86_400
+    return (
+        entry["state"] in ("granted", "further_consent_needed", "awaiting_confirmations", "suspended")
+        and 0 < left <= days * 86_400
+    )
 
 
 @command(app)

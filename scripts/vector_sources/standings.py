@@ -1,4 +1,8 @@
-"""The source of tests/vectors/standing.json: what a chain proves of grants, for wallets that ask a node themselves."""
+"""The source of tests/vectors/standing.json: what wallets say of a consent.
+
+`cases`: what a chain proves, for wallets that ask a node themselves. `views`: what a service says of the grants of a
+record for each who signed them, and what is said to one of them.
+"""
 
 from typing import Any
 
@@ -13,6 +17,28 @@ from scripts.vector_sources.world import CHAIN_ID, START, World, key, phrase
 
 _GRANT = to_hash(phrase("a grant"))
 _OTHER = to_hash(phrase("another grant"))
+_NOW, _DAY = START, 86_400
+# What is told, her own standing, those of others who sign the same grant, its days from and until, what she reads.
+_VIEWS: tuple[tuple[str, str, tuple[str, ...], int, int, str], ...] = (
+    ("hers alone", "granted", (), -1, 1, "granted"),
+    ("another agreed too", "granted", ("granted",), -1, 1, "granted"),
+    ("another has not agreed", "further_consent_needed", ("no_consent",), -1, 1, "further_consent_needed"),
+    ("another took it back", "further_consent_needed", ("revoked",), -1, 1, "stopped_by_another"),
+    ("another ended the case", "further_consent_needed", ("granted", "closed"), -1, 1, "stopped_by_another"),
+    ("another took back what she has not given", "no_consent", ("revoked",), -1, 1, "stopped_by_another"),
+    ("another paused", "further_consent_needed", ("suspended",), -1, 1, "further_consent_needed"),
+    ("she took it back, another did not", "revoked", ("granted",), -1, 1, "revoked"),
+    ("both took it back", "revoked", ("revoked",), -1, 1, "revoked"),
+    ("she ended the case", "closed", ("revoked",), -1, 1, "closed"),
+    ("the institution took the record back", "record_retracted", ("record_retracted",), -1, 1, "record_retracted"),
+    ("taken back, and over", "revoked", (), -2, -1, "revoked"),
+    ("the time is over", "granted", ("granted",), -2, 0, "expired"),
+    ("the time is over and the form has changed", "form_superseded", (), -2, 0, "expired"),
+    ("over, and another took it back", "granted", ("revoked",), -2, 0, "stopped_by_another"),
+    ("begins later", "granted", (), 1, 2, "not_yet_valid"),
+    ("begins later and waits", "further_consent_needed", ("no_consent",), 1, 2, "further_consent_needed"),
+    ("paused", "suspended", (), -1, 1, "suspended"),
+)
 
 
 def vectors() -> object:
@@ -25,6 +51,7 @@ def vectors() -> object:
         "registry": {"address": registry.address, "codeHash": registry.code_hash},
         "deployment": chain.deployment.to_json(),
         "cases": cases,
+        "views": [_told(*told) for told in _VIEWS],
     }
 
 
@@ -46,6 +73,24 @@ def _cases(chain: MemoryChain) -> list[tuple[str, Address, Hash]]:
             chain.emit(_event(kind, subject, chain.now))
     chain.emit(*(Granted(chain.now, key(f"neighbour {n}").address, _OTHER, key("x").address) for n in range(20)))
     return [(name, key(name).address, _GRANT) for name in happened]
+
+
+def _told(about: str, own: str, others: tuple[str, ...], since: int, until: int, state: str) -> dict[str, Any]:
+    """Her view is neither the first nor the last, and of another grant the others say something else."""
+    grant = {"validFrom": _NOW + since * _DAY, "validUntil": _NOW + until * _DAY}
+    patient, people = key("patient").address, [key(f"steward {n}").address for n in range(len(others))]
+    shared = [(person, standing, _GRANT) for person, standing in zip(people, others, strict=True)]
+    told = [*shared[:1], (patient, own, _GRANT), *shared[1:], *((person, "granted", _OTHER) for person in people)]
+    return {
+        "about": about,
+        "now": _NOW,
+        "subject": patient,
+        "grant": _GRANT,
+        "views": [
+            {"id": name, "subject": person, "standing": standing, "grant": grant} for person, standing, name in told
+        ],
+        "state": state,
+    }
 
 
 def _event(kind: type[LedgerEvent], subject: Address, now: int) -> LedgerEvent:

@@ -32,6 +32,8 @@ from scripts.vector_sources.world import phrase
 from wallet.book import BOOK, KEYSTORE, Book
 from wallet.keys import PartyKeys, entropy_to_words
 from wallet.patient import Patient
+from wallet.standing import own
+from wallet.stops import revocations
 
 WORDS = entropy_to_words(phrase("her words"))
 PASSPHRASE = "a passphrase only she knows"
@@ -75,6 +77,22 @@ class Town:
         self.institution.seal(sorted((self.folder / "original").iterdir()), self.folder / "case")
         record, name = self.institution.register(self.folder / "case", invitation)
         return patient, record, name
+
+    def book(self, name):
+        """A wallet of other words."""
+        return Book.create(self.folder / name, entropy_to_words(phrase(name)), PASSPHRASE, cost=4096)
+
+    def together(self, patient, steward):
+        """A record about which two decide, and a grant to which the patient has agreed alone."""
+        invitation, other = (self.institution.invite(TITLE) for _ in range(2))
+        patient.join(invitation)
+        steward.join(other)
+        self.institution.seal(sorted((self.folder / "original").iterdir()), self.folder / "case")
+        _, record = self.institution.register(self.folder / "case", invitation, stewards=[other])
+        grant = self.draft(record)
+        relay = patient.agree(patient.offer(self.institution.offer(record, [grant])), [0])
+        self.client().wait_for(relay, ("final",))
+        return record, grant
 
     def draft(self, record, **changes):
         proposal = {
@@ -186,6 +204,39 @@ def test_what_was_agreed_to_elsewhere_is_remembered_and_can_be_taken_back(town):
     assert [view["standing"] for view in other.standings(other.book.case_of(record))] == ["granted", "revoked"]
 
 
+def test_of_two_who_decide_together_each_has_her_own_consent(town):
+    """Each wallet says its own state of the grant that both signed; what one of them ends is said to the other."""
+    patient, mother = town.wallet(), Patient(town.book("mother"), town.client())
+    record, grant = town.together(patient, mother)
+    asked = mother.offer(town.institution.offer(record, [grant]))
+    case, hers = patient.book.cases[0], mother.book.cases[0]
+
+    def states():
+        now = town.forge.chain.now
+        return [
+            [state for _, state in own(w.standings(c), c.subject, now)] for w, c in ((patient, case), (mother, hers))
+        ]
+
+    assert states() == [["further_consent_needed"], ["no_consent"]]
+    mother.agree(asked, [0])
+    for _ in range(4):
+        town.tick()
+    assert states() == [["granted"], ["granted"]]
+    assert town.journal.ask(record, "case-report", "journal", items=[NARRATIVE]).permitted
+    mother.revoke([struct_hash(grant)])
+    assert states() == [["stopped_by_another"], ["revoked"]]
+
+
+def test_who_holds_both_keys_takes_back_both_consents(town):
+    """Revoking names a grant: as every pseudonym that gave it, so that none of them goes on standing."""
+    patient = town.wallet()
+    town.together(patient, patient)
+    mine, other = patient.book.cases
+    other.grants.extend(mine.grants)
+    said = revocations(patient.book, [struct_hash(mine.grants[0])])
+    assert [message.subject for _, message in said] == [mine.subject, other.subject]
+
+
 @pytest.mark.parametrize(
     "change", [{"standing": "no_consent"}, {"subject": "0x" + "11" * 20}, {"id": "0x" + "11" * 32}], ids=str
 )
@@ -260,7 +311,7 @@ def test_a_wallet_opened_again_knows_what_it_needs(town):
     assert again.book.cases == patient.book.cases
     assert again.standings(again.book.cases[0])[0]["standing"] == "granted"
     assert again.book.case_of(patient.book.cases[0].record) == again.book.cases[0]
-    for unknown in (again.book.grant, again.book.case_of):
+    for unknown in (again.book.consents, again.book.case_of):
         with pytest.raises(InvalidInput, match="no such"):
             unknown(to_hash(phrase("nothing")))
 

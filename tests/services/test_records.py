@@ -22,7 +22,7 @@ from ledger.errors import (
     VolensError,
 )
 from ledger.events import Published, Retracted, Superseded, SuspensionChanged
-from ledger.model import ZERO_ADDRESS, Approval, Record, to_hash
+from ledger.model import ZERO_ADDRESS, Approval, Record, Revocation, to_hash
 from ledger.services.consents import check_consent
 from ledger.services.records import INVITATION_LIFE, OFFER_LIFE, Deposit
 from ledger.typed_data import struct_hash
@@ -520,8 +520,43 @@ def test_standings_are_those_of_each_signer(make_forge):
     views = forge.services.records.grants(forge.world.patient.address, forge.world.record_hash, 36)
     seen = {(view.hash, view.subject): str(view.standing) for view in views}
     grant = struct_hash(forge.world.grant())
-    assert seen[grant, forge.world.patient.address] == "permitted"
+    assert seen[grant, forge.world.patient.address] == "further_consent_needed"
     assert seen[grant, forge.world.mother.address] == "no_consent"
     forge.revoke()
     views = forge.services.records.grants(forge.world.patient.address, forge.world.record_hash, 36)
     assert {str(v.standing) for v in views if v.hash == grant} == {"revoked", "no_consent"}
+
+
+def standing_of(forge, who):
+    """What one signer is told of the journal's grant."""
+    views = forge.services.records.grants(who.address, forge.world.record_hash, 36)
+    (view,) = (v for v in views if (v.hash, v.subject) == (struct_hash(forge.world.grant()), who.address))
+    return str(view.standing)
+
+
+def test_a_consent_waits_for_everybody_who_has_to_agree(make_forge):
+    forge = make_forge(stewards=("mother",))
+    mother, patient = forge.world.mother, forge.world.patient
+    assert standing_of(forge, patient) == forge.reason() == "further_consent_needed"
+    forge.consent(by=mother)
+    forge.settle()
+    assert [standing_of(forge, who) for who in (patient, mother)] == ["permitted"] * 2
+    assert forge.reason() == "permitted"
+    forge.accept(Revocation(mother.address, (forge.world.grant(),)), by=mother)
+    assert standing_of(forge, patient) == forge.reason() == "further_consent_needed"
+    assert standing_of(forge, mother) == "revoked"
+
+
+def test_what_the_institution_took_back_is_said(forge):
+    w = forge.world
+    forge.chain.emit(SuspensionChanged(0, w.journal.address, True))
+    forge.mine()
+    assert standing_of(forge, w.patient) == "recipient_suspended"
+    forge.chain.emit(SuspensionChanged(0, w.hospital.address, True))
+    forge.mine()
+    assert standing_of(forge, w.patient) == forge.reason() == "controller_not_listed"
+    forge.chain.emit(Retracted(0, w.hospital.address, w.record_hash))
+    forge.mine()
+    assert standing_of(forge, w.patient) == "record_retracted"
+    forge.revoke()
+    assert standing_of(forge, w.patient) == "revoked", "what she did herself is said first"

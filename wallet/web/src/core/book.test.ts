@@ -188,10 +188,16 @@ describe("the book", () => {
     if (first === undefined) throw new Error("The vector has no case.");
     const [grant, ...rest] = first.grants;
     if (grant === undefined) throw new Error("The vector has no grant.");
-    expect(grantOf(python, grantHash(grant))).toEqual({ case: first, grant });
+    const name = { subject: first.subject, grant: grantHash(grant) };
+    expect(grantOf(python, name)).toEqual({ case: first, grant });
+    // Of two pseudonyms that gave the same grant each is found by itself.
+    const [, second] = python.cases;
+    const both = { ...python, cases: [first, { ...second, grants: [grant] }] } as Contents;
+    expect(both.cases.map(({ subject }) => grantOf(both, { ...name, subject }).case.subject)).toEqual([first.subject, second?.subject]);
     expect(caseOf(python, vectors.subject)).toBe(first);
     expect(() => caseOf(python, domain.registry)).toThrow(InvalidInput);
-    expect(() => grantOf(python, `0x${"0".repeat(64)}`)).toThrow(InvalidInput);
+    expect(() => grantOf(python, { ...name, grant: `0x${"0".repeat(64)}` })).toThrow(InvalidInput);
+    expect(() => grantOf(python, { ...name, subject: domain.registry })).toThrow(InvalidInput);
     const empty = { ...first, grants: [] };
     expect(withGrants(withGrants(empty, [grant, grant]), [grant, ...rest]).grants).toEqual(first.grants);
     expect(withCase(python, { ...first, title: "Changed" }).cases).toHaveLength(2);

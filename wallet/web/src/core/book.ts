@@ -173,10 +173,16 @@ export function caseOf(contents: Contents, subject: string): Case {
   return found;
 }
 
-/** A grant by its hash, and its case. Throws InvalidInput when the wallet knows no such grant. */
-export function grantOf(contents: Contents, name: string): { case: Case; grant: Message<"Grant"> } {
-  for (const one of contents.cases) {
-    const grant = one.grants.find((candidate) => grantHash(candidate) === name);
+/** Names a consent: who gave it, and the grant's hash. The hash alone does not, where several sign the same grant. */
+export interface Named {
+  readonly subject: string;
+  readonly grant: string;
+}
+
+/** A grant by its name, and its case. Throws InvalidInput when the wallet knows no such grant. */
+export function grantOf(contents: Contents, name: Named): { case: Case; grant: Message<"Grant"> } {
+  for (const one of contents.cases.filter(({ subject }) => subject === name.subject)) {
+    const grant = one.grants.find((candidate) => grantHash(candidate) === name.grant);
     if (grant !== undefined) return { case: one, grant };
   }
   throw new InvalidInput("This wallet has no such consent.");

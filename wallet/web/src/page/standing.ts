@@ -1,8 +1,9 @@
 /** What is known of each consent now: from the service where it answers, else from what this device remembers. */
 
-import { grantHash, type Case } from "../core/book.ts";
+import { grantHash, type Case, type Named } from "../core/book.ts";
 import { Unavailable, VolensError } from "../core/errors.ts";
 import type { Message } from "../core/model.ts";
+import { ENDED, own, stateOf, type Known } from "../core/standing.ts";
 import { en, type MessageKey } from "../languages/index.ts";
 import type { Standing } from "../shell/client.ts";
 import type { App } from "./app.ts";
@@ -17,6 +18,8 @@ export interface Row {
   readonly case: Case;
   readonly grant: Message<"Grant">;
   readonly hash: string;
+  /** Names the consent among all of hers: whose it is, and the grant. */
+  readonly name: Named;
   readonly state: string;
   /** Days until it ends, when that is soon. */
   readonly days: number | null;
@@ -36,9 +39,9 @@ export interface Row {
 export async function rows(app: App, cases: readonly Case[]): Promise<{ readonly rows: readonly Row[]; readonly reached: boolean }> {
   let reached = true;
   const found = await Promise.all(cases.map(async (one) => {
-    let standings: ReadonlyMap<string, Standing> = new Map();
+    let standings: ReadonlyMap<string, Known<Standing>> = new Map();
     try {
-      standings = new Map((await app.open.patient.standings(one)).map((standing) => [standing.id, standing]));
+      standings = own(await app.open.patient.standings(one), one.subject);
     } catch (error) {
       if (!(error instanceof Unavailable) && !(error instanceof VolensError && error.code === "unavailable")) throw error;
       reached = false;
@@ -49,9 +52,10 @@ export async function rows(app: App, cases: readonly Case[]): Promise<{ readonly
   return { rows: found.flat(), reached };
 }
 
-const ENDED: ReadonlySet<string> = new Set(["revoked", "stopping", "closed", "expired", "form_superseded", "record_retracted"]);
+/** States in which a consent permits nothing, and never will by itself. */
+const OVER: ReadonlySet<string> = new Set([...ENDED, "stopping", "expired", "form_superseded"]);
 
-function row(app: App, one: Case, grant: Message<"Grant">, standings: ReadonlyMap<string, Standing>, reached: boolean): Row {
+function row(app: App, one: Case, grant: Message<"Grant">, standings: ReadonlyMap<string, Known<Standing>>, reached: boolean): Row {
   const hash = grantHash(grant);
   const { contents } = app.open.wallet;
   const now = app.open.client.now();
@@ -59,22 +63,22 @@ function row(app: App, one: Case, grant: Message<"Grant">, standings: ReadonlyMa
     const { subject, grants = [] } = message as { subject: string; grants?: readonly Message<"Grant">[] };
     return type === wanted && subject === one.subject && grants.some((other) => grantHash(other) === hash);
   };
-  const view = standings.get(hash);
-  const stated = view?.standing;
+  const known = standings.get(hash);
+  const stated = known && stateOf(known, grant, now);
   const withdrawn = [...contents.waiting, ...contents.handed.map(({ sent }) => sent)].some((signed) => mentions(signed, "Revocation"));
   let state = stated ?? (reached ? "waiting" : "unknown");
   if (stated === "no_consent" || stated === "awaiting_confirmations") state = "waiting";
   // What was never handed in is not on its way, and what is waiting may be stopped already.
   if (state === "waiting" && contents.waiting.some((signed) => mentions(signed, "Consent"))) state = "not_sent";
   if (state !== "revoked" && withdrawn) state = "stopping";
-  if ((!ENDED.has(state) || state === "form_superseded") && grant.validUntil <= now) state = "expired";
+  if ((!OVER.has(state) || state === "form_superseded") && grant.validUntil <= now) state = "expired";
   const left = Math.ceil((grant.validUntil - now) / DAY);
   const days = state === "granted" && left <= SOON ? left : null;
   const agreed = [...contents.waiting, ...contents.handed.map(({ sent }) => sent)].some((signed) => mentions(signed, "Consent"));
-  const { newForm = null, endedChannels = [] } = view ?? {};
+  const { newForm = null, endedChannels = [] } = known?.view ?? {};
   const superseded = state === "form_superseded";
   const changed = superseded || (state === "granted" && (newForm !== null || endedChannels.length > 0));
-  return { case: one, grant, hash, state, days, active: !ENDED.has(state), elsewhere: !agreed, newForm, endedChannels, changed };
+  return { case: one, grant, hash, name: { subject: one.subject, grant: hash }, state, days, active: !OVER.has(state), elsewhere: !agreed, newForm, endedChannels, changed };
 }
 
 /** A state in words. */

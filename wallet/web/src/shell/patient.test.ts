@@ -4,12 +4,13 @@ import { beforeEach, describe, expect, test, vi } from "vitest";
 
 import logs from "../../../../tests/vectors/log.json";
 import vectors from "../../../../tests/vectors/wallet.json";
-import { grantHash, openBook, type Case } from "../core/book.ts";
+import { grantHash, openBook, type Case, type Named } from "../core/book.ts";
 import { canonical } from "../core/canonical.ts";
 import { domainOf, readDeployment } from "../core/deployment.ts";
 import { InvalidFile, InvalidInput, Refused, Unavailable, WrongChain } from "../core/errors.ts";
 import { PatientKeys } from "../core/keys.ts";
 import { documentHash } from "../core/documents.ts";
+import type { Message } from "../core/model.ts";
 import { LogAlarm } from "../core/log.ts";
 import { narrow } from "../core/offer.ts";
 import { renewed } from "../core/renewal.ts";
@@ -28,6 +29,8 @@ const keys = new PatientKeys(vectors.words);
 const deployment = readDeployment(vectors.deployment);
 const domain = domainOf(deployment);
 const [narrative] = vectors.offer.items;
+
+const nameOf = (grant: Message<"Grant">): Named => ({ subject: vectors.subject, grant: grantHash(grant) });
 
 interface Seen {
   readonly method: string;
@@ -330,17 +333,18 @@ describe("another ledger", () => {
 });
 
 describe("taking back", () => {
-  const agreed = async (): Promise<readonly string[]> => {
+  const agreed = async (): Promise<readonly Named[]> => {
     const offer = await opened();
     await patient.agree(offer, offer.grants);
     service.messages.length = 0;
-    return offer.grants.map(grantHash);
+    return offer.grants.map(nameOf);
   };
 
   test("revokes one, several, everything; suspends, resumes and closes", async () => {
     const [one, other] = await agreed();
-    await patient.revoke([one ?? ""]);
-    await patient.revoke([one ?? "", other ?? "", one ?? ""]);
+    if (one === undefined || other === undefined) throw new Error("There are two grants.");
+    await patient.revoke([one]);
+    await patient.revoke([one, other, one]);
     await patient.revokeAll([theCase()]);
     await patient.suspend(theCase(), true);
     await patient.suspend(theCase(), false);
@@ -350,7 +354,7 @@ describe("taking back", () => {
       ["Suspension", undefined], ["Closure", undefined],
     ]);
     expect(wallet.contents.waiting).toEqual([]);
-    await expect(patient.revoke([`0x${"0".repeat(64)}`])).rejects.toThrow(InvalidInput);
+    await expect(patient.revoke([{ ...one, grant: `0x${"0".repeat(64)}` }])).rejects.toThrow(InvalidInput);
   });
 
   test("says a word that gives once more where one that takes away came in the same second, and never waits with one refused", async () => {
@@ -416,7 +420,7 @@ describe("taking back", () => {
     await expect(patient.agree(offer, offer.grants)).rejects.toMatchObject({ code: "expired" });
     expect(wallet.contents.waiting).toEqual([]);
     // It was signed, so it stays revocable.
-    expect(theCase().grants.map(grantHash)).toEqual(hashes);
+    expect(theCase().grants.map(nameOf)).toEqual(hashes);
   });
 
   test("with a receipt that does not hold is done, but said, and waits for one that does", async () => {
@@ -443,7 +447,7 @@ describe("what was agreed to elsewhere", () => {
     await Promise.all([patient.standings(theCase()), patient.standings(theCase())]);
     await patient.standings(theCase());
     expect(theCase().grants.map(grantHash)).toContain(grantHash(grant as never));
-    await patient.revoke([grantHash(grant as never)]);
+    await patient.revoke([nameOf(grant as never)]);
     expect(service.messages.at(-1)?.type).toBe("Revocation");
   });
 

@@ -1,13 +1,13 @@
 /** What the patient does: answer an invitation, open what is hers, agree, take back, see who looked. As `wallet/patient.py`. */
 
 import {
-  caseOf, freshIndex, grantHash, grantOf, withCase, withGrants, type Acting, type Case, type Contents,
+  caseOf, freshIndex, grantHash, grantOf, withCase, withGrants, type Acting, type Case, type Contents, type Named,
 } from "../core/book.ts";
 import { domainOf, sameDeployment } from "../core/deployment.ts";
 import { readForm, readTerms, type Form, type Terms } from "../core/documents.ts";
 import { InvalidInput, InvalidProof, Unavailable, WrongChain } from "../core/errors.ts";
 import { first, follow, verifyEntry } from "../core/log.ts";
-import { CLOCKS_APART, LONGEST_CONSENT, RIGHT_GRANT, RIGHT_REVOKE, address, hash32, read, type Message } from "../core/model.ts";
+import { CLOCKS_APART, LONGEST_CONSENT, RIGHT_GRANT, RIGHT_REVOKE, address, read, type Message } from "../core/model.ts";
 import { readOffer, readRecord, type Offer } from "../core/offer.ts";
 import { verifyReceipt } from "../core/receipts.ts";
 import { termsChannel } from "../core/renewal.ts";
@@ -246,20 +246,19 @@ export class Patient {
       type === "RevokeAll" && message.subject === one.subject ? [Number(message["before"])] : []);
     const deadlineFrom = taken.length === 0 ? 0 : Math.max(...taken) + LONGEST_CONSENT + 1;
     const sent = await this.agree({ case: one, hash: grant.record, names, deadlineFrom }, [renewal]);
-    if (sent.relayed !== null) await this.revoke([grantHash(grant)]);
+    if (sent.relayed !== null) await this.revoke([{ subject: one.subject, grant: grantHash(grant) }]);
     return sent;
   }
 
   // ------------------------------------------------------------------------------------------- taking back
 
-  /** Take grants back, by their hashes: one message for each case and hundred. All are signed and kept before any is sent. */
-  async revoke(names: readonly string[]): Promise<readonly Sent[]> {
+  /** Take consents back: one message for each case and hundred. All are signed and kept before any is sent. */
+  async revoke(names: readonly Named[]): Promise<readonly Sent[]> {
     const contents = this.#wallet.contents;
-    const byCase = Map.groupBy(new Set(names), (name) => grantOf(contents, hash32(name, "grant")).case.index);
+    const found = names.map((name) => grantOf(contents, name));
     const signed = [];
-    for (const [index, own] of byCase) {
-      const found = own.map((name) => grantOf(contents, name).grant);
-      signed.push(...(await this.#revocations(caseOfIndex(contents, index).subject, found, index)));
+    for (const [one, own] of Map.groupBy(found, (each) => each.case)) {
+      signed.push(...(await this.#revocations(one.subject, [...new Set(own.map(({ grant }) => grant))], one.index)));
     }
     return this.#deliverAll(signed);
   }

@@ -35,7 +35,7 @@ export async function consents(app: App): Promise<Screen> {
       body: [h("p", { class: "lead" }, page.t("consents.none")), h("p", {}, page.t("consents.none.hint")), linkForm(app)],
     };
   }
-  const selected = new Set<string>();
+  const selected = new Set<Row>();
   const list = h("div", {});
   const several = h("div", { class: "actions" });
   const many = found.rows.filter((row) => row.active).length > 1;
@@ -51,7 +51,7 @@ export async function consents(app: App): Promise<Screen> {
   const choose = (): void => {
     const count = selected.size;
     several.replaceChildren(...(count === 0 ? [] : [page.button({ text: page.t("revoke.chosen", { count }) },
-      () => stopChosen(app, found.rows.filter(({ hash }) => selected.has(hash)), names), "stop")]));
+      () => stopChosen(app, found.rows.filter((row) => selected.has(row)), names), "stop")]));
   };
   const filters = h("select", {}, ...(["all", "active", "ended"] as const).map((one) => h("option", { value: one }, page.t(`consents.filter.${one}`))));
   on(filters, { change: () => { filter = filters.value as Filter; draw(); } });
@@ -77,7 +77,7 @@ export async function consents(app: App): Promise<Screen> {
 }
 
 function caseSection(
-  app: App, one: Case, shown: readonly Row[], all: readonly Row[], names: ReadonlyMap<string, string>, selected: Set<string>,
+  app: App, one: Case, shown: readonly Row[], all: readonly Row[], names: ReadonlyMap<string, string>, selected: Set<Row>,
   picked: () => void, several: boolean,
 ): HTMLElement {
   const { page } = app;
@@ -96,12 +96,12 @@ function caseSection(
       page.button("close.case", () => end(app, one), "quiet"))));
 }
 
-function consent(app: App, row: Row, names: ReadonlyMap<string, string>, selected: Set<string>, picked: () => void, several: boolean): HTMLElement {
+function consent(app: App, row: Row, names: ReadonlyMap<string, string>, selected: Set<Row>, picked: () => void, several: boolean): HTMLElement {
   const { page } = app;
   const { grant } = row;
   const who = whoOf(page, grant, names);
-  const pick = choice("checkbox", "chosen", row.hash, page.t("consents.select", { who: `\u2068${who}\u2069` }), selected.has(row.hash));
-  on(pick.input, { change: () => { pick.input.checked ? selected.add(row.hash) : selected.delete(row.hash); picked(); } });
+  const pick = choice("checkbox", "chosen", row.hash, page.t("consents.select", { who: `\u2068${who}\u2069` }), selected.has(row));
+  on(pick.input, { change: () => { pick.input.checked ? selected.add(row) : selected.delete(row); picked(); } });
   return h("article", { class: "card" },
     h("h3", {}, name(who)),
     h("p", {}, h("span", { class: row.active ? "state on" : "state" }, stateWords(page, row))),

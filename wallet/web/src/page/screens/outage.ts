@@ -17,18 +17,17 @@ export async function outage(app: App): Promise<Screen> {
   const { cases, waiting } = wallet.contents;
   const stops = waiting.filter(({ type }) => STOPS.has(type));
   const names = await namesOf(app);
-  const options = cases.flatMap((one) => [
-    h("option", { value: `case ${one.index}` }, page.t("outage.everything", { title: one.title })),
-    ...one.grants.map((grant) => h("option", { value: grantHash(grant) },
-      page.t("outage.one", { who: whoOf(page, grant, names), what: whatOf(page, grant) }))),
+  const choices = cases.flatMap((one) => [
+    { words: page.t("outage.everything", { title: one.title }), stop: () => patient.revokeAll([one]) },
+    ...one.grants.map((grant) => ({
+      words: page.t("outage.one", { who: whoOf(page, grant, names), what: whatOf(page, grant) }),
+      stop: () => patient.revoke([{ subject: one.subject, grant: grantHash(grant) }]),
+    })),
   ]);
+  const options = choices.map(({ words }, at) => h("option", { value: at }, words));
   const what = field(page.t("outage.choose"), h("select", {}, ...options));
   const make = async (): Promise<void> => {
-    const { value } = what.input;
-    const [, index] = /^case (\d+)$/.exec(value) ?? [];
-    const sent = index === undefined
-      ? await patient.revoke([value])
-      : await patient.revokeAll(cases.filter((one) => String(one.index) === index));
+    const sent = await choices[Number(what.input.value)]?.stop() ?? [];
     await page.show(() => made(app, sent.map(({ signed }) => signed), sent.every(({ relayed }) => relayed !== null)));
   };
   return {

@@ -54,7 +54,7 @@ export function stopChosen(app: App, rows: readonly Row[], names: ReadonlyMap<st
   return ask(app, {
     title: "revoke.title", confirm: "revoke.confirm", done: "revoke.done",
     body: [h("p", { class: "lead" }, page.t("revoke.lead")), h("p", {}, page.t("revoke.list")), h("ul", {}, ...list), after(app)],
-    act: () => app.open.patient.revoke(rows.map(({ hash }) => hash)),
+    act: () => app.open.patient.revoke(rows.map(({ name }) => name)),
   });
 }
 
