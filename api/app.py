@@ -102,7 +102,7 @@ def read_deployment(settings: Settings) -> Deployment:
         value = json.loads(settings.deployment.read_text())
     except FileNotFoundError:
         raise InvalidInput(f"There are no deployment facts at {settings.deployment}. Run `volens deploy`.") from None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise InvalidInput(f"{settings.deployment} cannot be read as deployment facts.") from None
     return Deployment.from_json(value)
 

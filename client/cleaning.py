@@ -43,7 +43,7 @@ def clean(name: str, content: bytes, memory: int = MEMORY, seconds: int = SECOND
         )
         size = int.from_bytes(done.stdout[:4])
         found = json.loads(done.stdout[4 : 4 + size]) if done.returncode == 0 else None
-    except subprocess.TimeoutExpired:
+    except (subprocess.TimeoutExpired, ValueError):  # whatever took that process over says what it likes
         found = None
     if found is None:
         raise InvalidFile("The file took more memory or time to read than any honest one; it may be damaged.")

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, Protocol, Self, cast
 from urllib.parse import urlsplit
 
@@ -37,6 +38,19 @@ def _families() -> dict[str, type[VolensError]]:
         found.setdefault(family.code, family)
         waiting.extend(family.__subclasses__())
     return found
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Around what reads answers: one that has not the form it should have is the service's fault.
+
+    Raises:
+        Unavailable: an answer cannot be read.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+        raise Unavailable("The service answered with something that cannot be read.") from error
 
 
 class Client:
@@ -168,10 +182,12 @@ class Client:
         except errors.InvalidMessage:
             raise errors.InvalidProof("The service does not say how it signs receipts.") from None
 
+    @reading()
     def nonce(self) -> str:
         """A nonce for a sign-in message."""
         return str(self.post("/v1/auth/nonce")["nonce"])
 
+    @reading()
     def sign_in(self, signer: Signer) -> Self:
         """Sign in; every later request carries the token."""
         now = int(time.time())
@@ -190,6 +206,7 @@ class Client:
         self._http.headers["Authorization"] = f"Bearer {token['access_token']}"
         return self
 
+    @reading()
     def party_name(self, party: Address) -> str | None:
         """The name the Directory gives an address."""
         try:
@@ -198,6 +215,7 @@ class Client:
             return None
         return None if name is None else str(name)
 
+    @reading()
     def wait_for(self, relay: str, status: tuple[str, ...] = ("recorded", "final"), seconds: float = 60) -> Any:
         """Wait until a relayed message is on the chain.
 
@@ -252,11 +270,18 @@ def _error_of(answer: httpx.Response) -> VolensError:
         return NotAuthorised(detail, str(problem.get("reason", "not_signed_in")))
     family = _families().get(code)
     if family is errors.InvalidMessage:
-        found = (problem.get("errors") or [{}])[0]
-        return errors.InvalidMessage(str(found.get("field", "message")), str(found.get("problem", detail)))
+        return errors.InvalidMessage(*_field(problem.get("errors"), detail))
     if family is None:
         family = InvalidInput if 400 <= answer.status_code < 500 else Unavailable
     return family(detail)
+
+
+def _field(told: Any, detail: str) -> tuple[str, str]:
+    """The first field that is wrong, and what is wrong with it."""
+    try:
+        return str(told[0]["field"]), str(told[0]["problem"])
+    except (LookupError, TypeError):
+        return "message", detail
 
 
 def read_deployment(text: str) -> Deployment:

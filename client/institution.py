@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from client.cleaning import clean
-from client.http import Client, part
+from client.http import Client, part, reading
 from ledger import sealing
 from ledger.errors import Conflict, InvalidFile, InvalidInput, InvalidMessage
 from ledger.model import Grant, Hash, Item, Record, address, item_name
@@ -54,10 +54,12 @@ class Institution:
     def __init__(self, client: Client, keys: PartyKeys) -> None:
         self._client, self._keys = client.sign_in(keys), keys
 
+    @reading()
     def invite(self, title: str) -> str:
         """Invite a patient; the token goes to her by a private way."""
         return str(self._client.post("/v1/invitations", {"title": title})["token"])
 
+    @reading()
     def seal(self, files: Sequence[Path], folder: Path) -> list[Removed]:
         """Strip and seal files into a new case folder. Nothing readable is written there.
 
@@ -102,6 +104,7 @@ class Institution:
         )
         return SealedFile(item, f"{path.name}.age", wrapped), data, report
 
+    @reading()
     def register(
         self,
         folder: Path,
@@ -149,11 +152,13 @@ class Institution:
         self._client.post("/v1/records", {"message": record.to_json(), "signature": signature, "deposits": deposits})
         return record, name
 
+    @reading()
     def offer(self, record: Hash, grants: Iterable[Grant], language: str = "en") -> str:
         """Offer a consent to the record's subject; the token goes to her by a private way."""
         body = {"record": record, "grants": [grant.to_json() for grant in grants], "language": language}
         return str(self._client.post("/v1/offers", body)["token"])
 
+    @reading()
     def record_together(self, consents: Sequence[SignedMessage]) -> dict[str, Any]:
         """Hand in signed consents of many patients, to be recorded by one root.
 
@@ -166,14 +171,17 @@ class Institution:
                 raise InvalidInput(f"Message {position + 1} is not a consent that its subject signed.")
         return dict(self._client.post("/v1/cohorts", {"consents": [signed.body() for signed in consents]}))
 
+    @reading()
     def cohort(self, root: Hash) -> dict[str, Any]:
         """How far consents that were handed in together are."""
         return dict(self._client.get(f"/v1/cohorts/{root}"))
 
+    @reading()
     def messages(self, offer: str) -> list[dict[str, Any]]:
         """What was said about an offer: the patient's questions, the answers, perhaps that she declines."""
         return list(self._client.get(f"/v1/offers/{part(offer)}/messages"))
 
+    @reading()
     def answer(self, offer: str, words: str) -> list[dict[str, Any]]:
         """Answer a question about an offer; gives everything that was said."""
         return list(self._client.post(f"/v1/offers/{part(offer)}/messages", {"kind": "answer", "text": words}))
@@ -215,6 +223,7 @@ class Institution:
             raise InvalidMessage("recipient", "is not listed in the Directory")
         return with_summary(grant, {recipient: known_as}, language)
 
+    @reading()
     def accesses(self, record: Hash) -> list[dict[str, Any]]:
         """Who asked about a record of this institution."""
         return list(self._client.get(f"/v1/records/{record}/accesses"))
@@ -238,7 +247,7 @@ def read_folder(folder: Path) -> list[SealedFile]:
         ]
     except FileNotFoundError:
         raise InvalidInput(f"{folder} is not a case folder: run `volens record seal` first.") from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise InvalidInput(f"{folder / MANIFEST} cannot be read as a case.") from None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from client.http import Client
+from client.http import Client, reading
 from ledger.checkpoint import Checkpoint, verifier_key, verify_checkpoint
 from ledger.documents import canonical
 from ledger.errors import InvalidMessage, InvalidProof, VolensError
@@ -58,6 +58,7 @@ class SeenLog:
             raise InvalidProof("What is remembered of the access log is damaged.") from None
 
 
+@reading()
 def watch(client: Client, seen: SeenLog | None) -> SeenLog:
     """Look at a service's log now, and compare with what was seen before.
 
@@ -92,6 +93,7 @@ def watch(client: Client, seen: SeenLog | None) -> SeenLog:
     return now
 
 
+@reading()
 def verify_entries(client: Client, seen: SeenLog, entries: Iterable[dict[str, Any]]) -> None:
     """Check that entries, as a service shows them, are in its log.
 
@@ -109,6 +111,7 @@ def verify_entries(client: Client, seen: SeenLog, entries: Iterable[dict[str, An
         verify_inclusion(leaf, index, checkpoint.size, proof, checkpoint.root)
 
 
+@reading()
 def recompute(client: Client, checkpoint: Checkpoint, sizes: Iterable[int] = ()) -> dict[int, Hash]:
     """Recompute the log's root from the hashes of all its entries.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from client.http import Client, part
+from client.http import Client, part, reading
 from ledger import sealing
 from ledger.errors import Conflict, InvalidFile
 from ledger.model import Address, Hash, Item, ReleaseRequest, hash32
@@ -38,6 +38,7 @@ class Recipient:
     def __init__(self, client: Client, keys: PartyKeys) -> None:
         self._client, self._keys = client.sign_in(keys), keys
 
+    @reading()
     def ask(
         self,
         record: Hash,
@@ -94,6 +95,7 @@ class Recipient:
         signature = self._keys.sign_typed(self._client.deployment.domain, message)
         return {"message": message.to_json(), "signature": signature}
 
+    @reading()
     def release(self, request: Mapping[str, Any], folder: Path) -> list[Path]:
         """Send a signed request, fetch the sealed items, open them, and check them against the record.
 

@@ -168,7 +168,7 @@ def load_keys(path: Path, file: Path | None) -> "PartyKeys":
         keystore = json.loads(path.read_text())
     except FileNotFoundError:
         raise InvalidInput(f"There is no keystore at {path}. Make one with `volens party new`.") from None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise InvalidFile(f"{path} cannot be read as a keystore.") from None
     kind, secret = unlock(keystore, passphrase(file))
     if kind != "key":

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, cast
 
-from client.http import Client
+from client.http import Client, reading
 from ledger.adapters.chain import Web3Chain, Web3Sender
 from ledger.adapters.node import Node
 from ledger.deployment import Deployment
@@ -46,6 +46,7 @@ class OnChain:
     transaction: Hash | None
 
 
+@reading()
 def hand_in(client: Client, signed: SignedMessage, key: bytes | None = None) -> HandedIn:
     """Hand a message to a service, and check the receipt it gives.
 

@@ -139,7 +139,7 @@ class Book:
             keystore = json.loads((folder / KEYSTORE).read_text())
         except FileNotFoundError:
             raise InvalidInput(f"There is no wallet in {folder}. Make one with `volens wallet new`.") from None
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             raise InvalidFile(f"{folder / KEYSTORE} cannot be read as a keystore.") from None
         kind, entropy = unlock(keystore, passphrase)
         if kind != "words":

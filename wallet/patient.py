@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from client.http import Client, part
+from client.http import Client, part, reading
 from client.log import verify_entries, watch
 from client.recipient import fetch
 from ledger import sealing, siwe
@@ -112,6 +112,7 @@ class Patient:
         elif book.deployment != client.deployment:
             raise WrongChain("The service is on another ledger than the one this wallet knows. Nothing was signed.")
 
+    @reading()
     def join(self, token: str) -> Case:
         """Answer an invitation with a fresh pseudonym, used for this record only.
 
@@ -140,6 +141,7 @@ class Patient:
         self._client.post(f"/v1/invitations/{token}/claim", {"message": message, "signature": signature})
         return case
 
+    @reading()
     def restore(self) -> int:
         """Find the cases of a wallet that was made again from its words; returns how many were found.
 
@@ -172,6 +174,7 @@ class Patient:
         self.book.cases.append(Case(index, subject, record.title, record.controller, name, own))
         return True
 
+    @reading()
     def offer(self, token: str) -> OpenedOffer:
         """Read an offer and check everything in it before anything is shown.
 
@@ -238,6 +241,7 @@ class Patient:
             raise InvalidInput("The service shows another form than the one that would be signed.")
         return form
 
+    @reading()
     def terms(self, offer: OpenedOffer) -> list[Terms]:
         """What sharing at each place that is asked for means, as the forms name it."""
         asked = {(grant.form, channel) for grant in offer.grants for channel in grant.channels}
@@ -252,11 +256,13 @@ class Patient:
             raise InvalidInput("The service shows other terms than those that the form names.")
         return found
 
+    @reading()
     def messages(self, token: str, offer: OpenedOffer) -> list[dict[str, Any]]:
         """What was said about an offer: her questions, the answers, perhaps that it was declined."""
         self._client.sign_in(self.book.keys(offer.case))
         return list(self._client.get(f"/v1/offers/{part(token)}/messages"))
 
+    @reading()
     def say(self, token: str, offer: OpenedOffer, kind: str, words: str) -> list[dict[str, Any]]:
         """Ask the institution about an offer (`question`), or `decline` it; gives everything that was said.
 
@@ -268,6 +274,7 @@ class Patient:
         body = {"kind": kind, "text": " ".join(unicodedata.normalize("NFC", words).split())}
         return list(self._client.post(f"/v1/offers/{part(token)}/messages", body))
 
+    @reading()
     def open_items(self, offer: OpenedOffer, folder: Path) -> list[Path]:
         """Open the sealed items with her own key, so that she sees exactly what would be shared."""
         keys = self.book.keys(offer.case)
@@ -349,6 +356,7 @@ class Patient:
         time.sleep(1)
         return self._send(word(int(time.time())), case)
 
+    @reading()
     def _send(self, message: Message, case: Case) -> str:
         signed = sign(self.book, case, message)
         answer = self._client.post(PATHS[message.TYPE], signed.body())
@@ -374,6 +382,7 @@ class Patient:
         pinned = self.book.receipt_key or (self.book.log.public_key if self.book.log else None)
         return pinned or self._client.receipt_key
 
+    @reading()
     def standings(self, case: Case) -> list[dict[str, Any]]:
         """Every grant of a case and whether it stands, as the service sees it now.
 
@@ -392,6 +401,7 @@ class Patient:
                 case.grants.extend(unknown)
         return found
 
+    @reading()
     def accesses(self, case: Case) -> list[dict[str, Any]]:
         """Who asked about a case and who received its keys.
 

@@ -118,7 +118,7 @@ class Node:
             answers = self._exchange(body)
             if not isinstance(answers, list) or not all(isinstance(answer, dict) for answer in answers):
                 raise LedgerUnavailable("The Ethereum node does not answer several questions at once.")
-            by_name = {answer.get("id"): answer for answer in answers}
+            by_name = {answer["id"]: answer for answer in answers if type(answer.get("id")) is int}
             results += [self._result(by_name.get(name), name, method) for name in names]
         return results
 

@@ -129,7 +129,7 @@ def log(
     facts, client = load_deployment(deployment), connect(url)
     try:
         seen = SeenLog.from_json(json.loads(remember.read_text())) if remember.exists() else None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidProof(f"{remember} does not hold a remembered log.") from None
     found = watch(client, seen)
     logger = address(client.get("/v1/log")["logger"], "logger")

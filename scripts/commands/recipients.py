@@ -101,10 +101,12 @@ def bundle(
     """Fetch the evidence of a decision, to be kept and verified offline."""
     import json
 
+    from client.http import reading
     from client.recipient import Recipient
 
     data = Recipient(connect(url), load_keys(key, passphrase_file)).bundle(evaluation)
-    block = json.loads(data)["block"]
+    with reading():
+        block = json.loads(data)["block"]
+        value = {"file": str(output), "block": block["number"], "hash": block["hash"]}
     output.write_bytes(data)
-    value = {"file": str(output), "block": block["number"], "hash": block["hash"]}
     show(value, as_json, lambda: out.print(f"{output}: evidence as of block {block['number']} ({block['hash']})"))

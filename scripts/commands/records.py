@@ -113,7 +113,7 @@ def offer(
         proposals = json.loads(grants.read_text())
     except OSError as error:
         raise InvalidFile(f"{grants} cannot be read: {error.strerror}.") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         proposals = None
     if not isinstance(proposals, list) or not proposals or not all(isinstance(entry, dict) for entry in proposals):
         raise InvalidFile(f"{grants} must hold a JSON list of grants.")

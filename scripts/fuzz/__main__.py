@@ -23,7 +23,7 @@ def work(name: str, seconds: int) -> None:
     """Fuzz one target in this process; it does not return."""
     import atheris
 
-    with atheris.instrument_imports(include=["ledger", "wallet", "client"]):
+    with atheris.instrument_imports(include=["ledger", "wallet", "client", "api"]):
         from scripts.fuzz.targets import run, targets
     target = targets()[name]
     folder = FOLDER / name

@@ -24,12 +24,14 @@ from ledger.checkpoint import parse_checkpoint
 from ledger.deidentify import Limits, deidentify
 from ledger.deployment import Deployment
 from ledger.documents import Form, Profile, Terms, channel_terms
-from ledger.errors import VolensError
+from ledger.errors import InvalidInput, VolensError
 from ledger.model import MESSAGES, address, hash32
 from ledger.proofs import Header, header_rlp, read_proof, verify_account, verify_header, verify_slot
+from ledger.references import read_reference, written
 from ledger.sealing import Secret
 from ledger.tokens import make_token, read_token
 from ledger.typed_data import parse_signature
+from scripts.fuzz.answers import json_of, rows, text_of
 from scripts.vector_sources.world import World
 from wallet.keystore import _read as read_keystore
 from wallet.keystore import lock
@@ -63,14 +65,6 @@ def _vectors(name: str) -> Any:
     return json.loads((VECTORS / f"{name}.json").read_text())
 
 
-def _json(data: bytes) -> Any:
-    """As the HTTP layer reads it; what is not JSON never reaches a parser."""
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _proofs() -> list[Target]:
     node = _vectors("proofs")["nodes"]["anvil"]
     header = verify_header(node["block"])
@@ -100,16 +94,16 @@ def _proofs() -> list[Target]:
             tuple(packed(*slot.nodes) for slot in (longest, slots[0])),
             lambda data: verify_slot(root, longest.key, nodes(data)),
         ),
-        Target("eth-get-proof", (json.dumps(node["sender"]).encode(),), lambda data: read_proof(_json(data))),
-        Target("json-rpc-block", (json.dumps(node["block"]).encode(),), lambda data: verify_header(_json(data))),
+        Target("eth-get-proof", (json.dumps(node["sender"]).encode(),), lambda data: read_proof(json_of(data))),
+        Target("json-rpc-block", (json.dumps(node["block"]).encode(),), lambda data: verify_header(json_of(data))),
     ]
 
 
-def _bundle() -> Target:
-    recorded = _vectors("bundle")
+def _bundle(name: str) -> Target:
+    recorded = _vectors(name)
     deployment, block = Deployment.from_json(recorded["deployment"]), hash32(recorded["block"])
     data = json.dumps(recorded["bundle"], separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
-    return Target("bundle", (data,), lambda data: verify_bundle(data, block, deployment))
+    return Target(name.replace("_", "-"), (data,), lambda data: verify_bundle(data, block, deployment))
 
 
 def _messages() -> list[Target]:
@@ -119,7 +113,7 @@ def _messages() -> list[Target]:
         by_type.setdefault(case["primaryType"], []).append(json.dumps(case["message"]).encode())
 
     def parser(name: str) -> Callable[[bytes], object]:
-        return lambda data: MESSAGES[name].from_json(_json(data))
+        return lambda data: MESSAGES[name].from_json(json_of(data))
 
     return [Target(f"typed-data-{name}", tuple(by_type[name][:3]), parser(name)) for name in MESSAGES]
 
@@ -134,18 +128,27 @@ def _texts() -> list[Target]:
         "consent.example", who, "Sign in.", "https://consent.example", 31337, "abcdefgh", 1_790_000_000, 1_790_000_300,
         ("https://consent.example/x",),
     ).text()  # fmt: skip
-    text: Callable[[bytes], str] = lambda data: data.decode(errors="surrogateescape")  # noqa: E731
     return [
-        Target("siwe", (said.encode(),), lambda data: siwe.parse(text(data))),
-        Target("checkpoint", (note.encode(),), lambda data: parse_checkpoint(text(data))),
-        Target("address", (who.encode(),), lambda data: address(text(data))),
-        Target("signature", (b"0x" + b"ab" * 65,), lambda data: parse_signature(text(data))),
+        Target("reference", (b"0ab1c-2dEfg 3HJKM-4NPQR", b"O0I1L0123456789ABCDE"), _reference),
+        Target("siwe", (said.encode(),), lambda data: siwe.parse(text_of(data))),
+        Target("checkpoint", (note.encode(),), lambda data: parse_checkpoint(text_of(data))),
+        Target("address", (who.encode(),), lambda data: address(text_of(data))),
+        Target("signature", (b"0x" + b"ab" * 65,), lambda data: parse_signature(text_of(data))),
         Target(
             "consistency-token",
             (make_token(facts, 7, World().record_hash).encode(),),
-            lambda data: read_token(facts, text(data)),
+            lambda data: read_token(facts, text_of(data)),
         ),
     ]
+
+
+def _reference(data: bytes) -> None:
+    """A code that is read is one: it is written and read again as itself."""
+    code = read_reference(text_of(data))
+    if code is None:
+        raise InvalidInput("This cannot be a reference.")
+    if read_reference(written(code)) != code:
+        raise ValueError(code)
 
 
 def _documents() -> list[Target]:
@@ -161,10 +164,10 @@ def _documents() -> list[Target]:
         Target(
             "deployment",
             (json.dumps(_vectors("bundle")["deployment"]).encode(),),
-            lambda data: Deployment.from_json(_json(data)),
+            lambda data: Deployment.from_json(json_of(data)),
         ),
-        Target("remembered-log", (remembered,), lambda data: SeenLog.from_json(_json(data))),
-        Target("keystore", (json.dumps(keystore).encode(),), lambda data: read_keystore(_json(data))),
+        Target("remembered-log", (remembered,), lambda data: SeenLog.from_json(json_of(data))),
+        Target("keystore", (json.dumps(keystore).encode(),), lambda data: read_keystore(json_of(data))),
     ]
 
 
@@ -213,5 +216,6 @@ def _unseal_in_pieces(data: bytes, identity: Secret[str]) -> None:
 
 def targets() -> Mapping[str, Target]:
     """Every target by name."""
-    every = [*_proofs(), _bundle(), *_messages(), *_texts(), *_documents(), *_files()]
+    bundles = [_bundle("bundle"), _bundle("cohort_bundle")]
+    every = [*_proofs(), *bundles, *_messages(), *_texts(), *_documents(), *_files(), *(Target(*row) for row in rows())]
     return {target.name: target for target in every}

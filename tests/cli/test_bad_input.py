@@ -51,6 +51,7 @@ def files(tmp_path, passphrase_file, wallet, party):
     write("binary", b"\xff\xfe\0\1" * 9)
     write("empty", "")
     write("text.json", "hello")
+    write("nested.json", "[" * 100_000)
     write("list.json", "[1, 2]")
     write("object.json", "{}")
     write("words", WORDS)
@@ -148,6 +149,7 @@ CASES = {
     "key: other JSON": ((*ASK, "--key", "list.json", *P), 2, "not a keystore"),
     "key: too costly": ((*ASK, "--key", "costly.json", *P), 2, "keystore's n must be"),
     "key: a patient's": ((*ASK, "--key", "wallet/keystore.json", *P), 2, "patient's words"),
+    "key: nested": ((*ASK, "--key", "nested.json", *P), 2, "cannot be read as a keystore"),
     "key: wrong passphrase": ((*ASK, "--key", "party.json", "--passphrase-file", "wrong"), 3, "passphrase is wrong"),
     # asking
     "purpose": ((*ASK[:4], "selling", "--key", "party.json", *P), 2, "Known are case-report"),
@@ -162,6 +164,7 @@ CASES = {
     "offer: missing": ((*OFFER, "--grants", "nowhere.json"), 2, "nowhere.json cannot be read"),
     "offer: empty": ((*OFFER, "--grants", "empty"), 2, "must hold a JSON list"),
     "offer: text": ((*OFFER, "--grants", "text.json"), 2, "must hold a JSON list"),
+    "offer: nested": ((*OFFER, "--grants", "nested.json"), 2, "must hold a JSON list"),
     "offer: binary": ((*OFFER, "--grants", "binary"), 2, "must hold a JSON list"),
     "offer: object": ((*OFFER, "--grants", "object.json"), 2, "must hold a JSON list"),
     "offer: list of numbers": ((*OFFER, "--grants", "list.json"), 2, "must hold a JSON list"),

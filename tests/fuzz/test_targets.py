@@ -16,7 +16,7 @@ from scripts.fuzz.targets import run, targets
 
 DEEP = os.environ.get("VOLENS_TEST_PROFILE") == "deep"
 ROUNDS = 100_000 if DEEP else 2_000
-SLOW = {"dicom": 6, "bundle": 2}
+SLOW = {"dicom": 6, "bundle": 2, "cohort-bundle": 2, "words": 20, "shares": 4}
 """How many times fewer rounds, for what takes longer."""
 TARGETS = targets()
 INTERESTING = [
@@ -89,7 +89,7 @@ def replaced(chance, data):
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_honest_inputs_are_taken(name):
-    if name not in ("siwe", "checkpoint", "slot-proof"):
+    if name not in ("siwe", "checkpoint", "slot-proof", "json-rpc"):
         assert all(run(TARGETS[name], seed) for seed in TARGETS[name].seeds)
     assert any(run(TARGETS[name], seed) for seed in TARGETS[name].seeds)
 
@@ -111,6 +111,23 @@ def test_nothing_but_our_own_refusals(name):
             run(target, data)
         except BaseException as error:
             raise AssertionError(f"seed {seed}, round {round_}: {data[:2000]!r}") from error
+
+
+FOUND = {
+    "json-rpc": [b'[{"jsonrpc": "2.0", "id": {}, "result": 1}, {"jsonrpc": "2.0", "id": [], "result": 1}]'],
+    "case-folder": [b"[" * 100_000],
+    "refusal": [b'{"type": "urn:volens:error:invalid_message", "detail": "", "errors": {"a": 1}}'],
+    "offer": [b"{}", b"[]", b"7", b'{"record": null}'],
+    "release": [b"{}", b'{"grant": "0x' + b"ab" * 32 + b'", "items": [7]}'],
+    "log-first-seen": [b'{"facts": [], "note": null}'],
+}
+"""What once ended in something else than a sentence of ours."""
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_was_found_is_refused_in_our_own_words(name):
+    for data in FOUND[name]:
+        run(TARGETS[name], data)
 
 
 BOMBS = """
