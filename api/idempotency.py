@@ -27,7 +27,7 @@ from ledger.errors import InvalidInput, NotAuthorised, Unavailable, VolensError
 
 _log = logging.getLogger(__name__)
 
-SIGNED = (*WITHDRAWALS, "/v1/consents", "/v1/delegations")
+SIGNED = (*WITHDRAWALS, "/v1/consents")
 """Named by what they say: handing one in twice is one relay anyway, so nobody waits for an attempt that may be dead."""
 CREATES = (*SIGNED, "/v1/cohorts", "/v1/invitations", "/v1/records", "/v1/offers", "/v1/documents", "/v1/approvals")
 _BELOW = re.compile(r"/v1/(invitations/[^/]+/claim|offers/[^/]+/messages|records/[^/]+/references)")

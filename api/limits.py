@@ -15,14 +15,13 @@ BURST = 10
 """Seconds' worth of requests that may come at once."""
 MAX_KEYS = 50_000
 """Buckets kept at a time; the one that was used longest ago makes room."""
-WITHDRAWALS = ("/v1/revocations", "/v1/revocations/all", "/v1/suspensions", "/v1/closures")
+WITHDRAWALS = ("/v1/revocations", "/v1/revocations/all", "/v1/suspensions", "/v1/closures", "/v1/delegations")
 """What takes permission away has a bucket that nothing else drains."""
 SIGNED = (
     "/v1/auth/",
     "/v1/invitations/",
     "/v1/consents",
     "/v1/cohorts",
-    "/v1/delegations",
     "/v1/releases",
     "/v1/approvals",
 )

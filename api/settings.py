@@ -75,7 +75,9 @@ class Settings(BaseSettings):
     rate_per_address: float = Field(200, ge=0, description="Requests a second from one address; 0: no limit.")
     rate_per_party: float = Field(200, ge=0, description="Requests a second of one signed-in party; 0: no limit.")
     rate_signatures: float = Field(20, ge=0, description="Signed messages a second from one address; 0: no limit.")
-    rate_withdrawals: float = Field(50, ge=0, description="Withdrawals a second from one address; 0: no limit.")
+    rate_withdrawals: float = Field(
+        50, ge=0, description="Withdrawals and delegations a second from one address; 0: no limit."
+    )
     heavy_at_once: int = Field(
         16,
         ge=0,

@@ -331,6 +331,8 @@ def _denial(row: Any) -> tuple[str, Address, str]:
     match kind:
         case "revoked":
             hash32(value, "denials")
+        case "undelegated":
+            raise InvalidMessage("denials", "must not tell who may act for a subject")
         case "closed" if value != "":
             raise InvalidMessage("denials", "must state nothing more of a closure")
         case "revoked_before" | "suspended" if not isinstance(value, str) or not _TIME.fullmatch(value):

@@ -240,6 +240,11 @@ class Opening:
         object.__setattr__(self, "hash", struct_hash(self.grant))
 
 
+def undelegation(delegate: Address, at: int) -> str:
+    """What the deny list holds of a delegate whose rights were taken away at a time (Unix seconds)."""
+    return f"{delegate} {at}"
+
+
 @dataclass(frozen=True)
 class Denials:
     """The local deny list: withdrawals that were received or seen, mined or not, and that nothing clears.
@@ -249,20 +254,24 @@ class Denials:
         revoked_before: subject → the latest RevokeAll.before.
         suspended_at: subject → the latest Suspension.at with suspended true.
         closed: subjects.
+        undelegated: (subject, delegate) → the latest Delegation.at without rights. Who may act for a subject is no part
+            of a decision about a grant that stands, and nobody's business who reads a bundle.
     """
 
     revoked: frozenset[tuple[Address, Hash]] = frozenset()
     revoked_before: Mapping[Address, int] = field(default_factory=dict)
     suspended_at: Mapping[Address, int] = field(default_factory=dict)
     closed: frozenset[Address] = frozenset()
+    undelegated: Mapping[tuple[Address, Address], int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rows: Iterable[tuple[str, Address, str]]) -> "Denials":
-        """Read the deny list as it is stored and as it stands in bundles: (kind, subject, value)."""
+        """Read the deny list as it is stored, or what bundles state of it: (kind, subject, value)."""
         revoked: set[tuple[Address, Hash]] = set()
         before: dict[Address, int] = {}
         suspended: dict[Address, int] = {}
         closed: set[Address] = set()
+        undelegated: dict[tuple[Address, Address], int] = {}
         for kind, subject, value in rows:
             match kind:
                 case "revoked":
@@ -273,12 +282,23 @@ class Denials:
                     suspended[subject] = max(suspended.get(subject, 0), int(value))
                 case "closed":
                     closed.add(subject)
+                case "undelegated":
+                    delegate, at = value.split()
+                    key = subject, Address(delegate)
+                    undelegated[key] = max(undelegated.get(key, 0), int(at))
                 case _:
                     raise ValueError(f"unknown denial {kind}")
-        return cls(frozenset(revoked), before, suspended, frozenset(closed))
+        return cls(frozenset(revoked), before, suspended, frozenset(closed), undelegated)
+
+    def ends(self, subject: Address, delegate: Address, at: int) -> bool:
+        """Whether what a delegate was given at a time (Unix seconds) was taken away again.
+
+        Of two words of one instant the one that takes away comes last, on chain too.
+        """
+        return at <= self.undelegated.get((subject, delegate), -1)
 
     def rows(self) -> list[tuple[str, Address, str]]:
-        """The list as `of` reads it, in one order."""
+        """The list as bundles state it and `of` reads it, in one order: without `undelegated`."""
         return sorted(
             [
                 *(("revoked", subject, grant) for subject, grant in self.revoked),

@@ -551,8 +551,16 @@ class Transaction(Protocol):
     def grants_of(self, record: Hash) -> list[Grant]: ...  # noqa: D102
     def grant(self, grant: Hash) -> Grant | None: ...  # noqa: D102
     def consents_with(self, grant: Hash) -> list[tuple[Consent, Address, bytes]]: ...  # noqa: D102
-    def grants_said(self, subject: Address) -> list[tuple[Hash, int]]:
-        """Every grant in a stored consent of a subject, and when she said so: given or received, the earlier."""
+    def grants_said(self, subject: Address, signer: Address | None = None) -> list[tuple[Hash, int]]:
+        """Every grant in a stored consent of a subject, and when she said so: given or received, the earlier.
+
+        Args:
+            signer: only what this one signed for her, or she herself; None for everything.
+        """
+        ...
+
+    def granted(self, subject: Address) -> set[Hash]:
+        """What a subject granted in the blocks that are stored. Looks at all their events."""
         ...
 
     # cohorts

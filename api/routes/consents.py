@@ -49,9 +49,9 @@ async def closure(body: SignedFor, use: Use) -> RelayAccepted:
 
 
 @router.post("/delegations", status_code=202)
-def delegation(body: SignedFor, use: Use) -> RelayAccepted:
-    """Let somebody act for the subject, or end that."""
-    return _accept(Delegation.from_json(body.message), body, use)
+async def delegation(body: SignedFor, use: Use) -> RelayAccepted:
+    """Let somebody act for the subject, or end that: taking all rights away counts from this answer on."""
+    return await _withdraw(Delegation.from_json(body.message), body, use)
 
 
 @router.get("/relays/{relay}")

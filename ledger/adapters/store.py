@@ -42,7 +42,7 @@ from ledger.adapters.elections import Elected, FileLock, Lock, PostgresLock
 from ledger.adapters.hot import IN
 from ledger.documents import Form, Profile, Terms, document_hash
 from ledger.errors import InvalidInput, Unavailable
-from ledger.events import LedgerEvent
+from ledger.events import Granted, LedgerEvent
 from ledger.merkle import LogView
 from ledger.model import Address, Approval, Consent, Grant, Hash, Item, Record, given_at
 from ledger.ports import (
@@ -588,14 +588,22 @@ class SqlTransaction(Cohorts):
         row = self._row(t.grants, hash=grant)
         return Grant.from_json(row["grant"]) if row else None
 
-    def grants_said(self, subject: Address) -> list[tuple[Hash, int]]:
+    def grants_said(self, subject: Address, signer: Address | None = None) -> list[tuple[Hash, int]]:
         """Every grant in a stored consent of a subject, and when she said so: given or received, the earlier."""
         query = (
             select(t.consent_grants.c.grant, t.consents.c.deadline, t.consents.c.at)
             .join(t.consents, t.consents.c.hash == t.consent_grants.c.consent)
             .where(t.consents.c.subject == subject)
         )
+        if signer is not None:
+            query = query.where(t.consents.c.signer == signer)
         return [(grant, min(given_at(deadline), at)) for grant, deadline, at in self._db.execute(query)]
+
+    def granted(self, subject: Address) -> set[Hash]:
+        """What a subject granted in the blocks that are stored."""
+        fields = t.events.c.fields
+        query = select(fields["grant_hash"].as_string()).where(t.events.c.name == Granted.__name__)
+        return {Hash(name) for (name,) in self._db.execute(query.where(fields["subject"].as_string() == subject))}
 
     def consents_with(self, grant: Hash) -> list[tuple[Consent, Address, bytes]]:
         """The signed consents that contain a grant, with signer and signature."""

@@ -16,8 +16,8 @@ from functools import cached_property
 
 from ledger.deployment import Deployment
 from ledger.errors import InvalidInput, InvalidProof, LedgerUnavailable, StaleLedger, WrongChain
-from ledger.events import WITH_HEAD, Closed, LedgerEvent, Revoked, RevokedAll, Suspended
-from ledger.evidence import Moment
+from ledger.events import WITH_HEAD, Closed, Delegated, LedgerEvent, Revoked, RevokedAll, Suspended
+from ledger.evidence import Moment, undelegation
 from ledger.model import Hash
 from ledger.ports import Chain, Logged, Store, Transaction
 from ledger.proofs import Header
@@ -514,5 +514,7 @@ def _remember_withdrawal(tx: Transaction, event: LedgerEvent) -> None:
             tx.add_denial("suspended", event.subject, str(event.suspension_at), event.at)
         case Closed():
             tx.add_denial("closed", event.subject, "", event.at)
+        case Delegated() if not event.rights:
+            tx.add_denial("undelegated", event.subject, undelegation(event.delegate, event.delegation_at), event.at)
         case _:
             pass

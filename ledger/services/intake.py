@@ -22,6 +22,7 @@ from ledger.errors import (
     Untrusted,
     VolensError,
 )
+from ledger.evidence import Denials, undelegation
 from ledger.model import (
     RIGHT_GRANT,
     RIGHT_REVOKE,
@@ -40,7 +41,7 @@ from ledger.receipts import RelayReceipt, sign_receipt
 from ledger.sealing import Secret
 from ledger.services.consents import check_consent, deadline_from, latest
 from ledger.services.index import Index, Snapshot
-from ledger.services.messages import IN_BLOCK, narrows, relay_id, withdraws
+from ledger.services.messages import IN_BLOCK, relay_id, withdraws
 from ledger.services.together import Together
 from ledger.state import LedgerState
 from ledger.typed_data import struct_hash, verify
@@ -51,6 +52,7 @@ FUTURE = 15 * 60
 """Seconds a Suspension or Delegation that narrows may be ahead of now; the contract refuses more."""
 ASKED_AT_ONCE = 4
 """Accounts whose code is asked at one time, and as many for withdrawals: a slow node must not take every thread."""
+_UNKNOWN = "Nothing is known of this subject, here or on chain, so there is nothing to give or to withdraw."
 
 
 class Intake:
@@ -102,24 +104,25 @@ class Intake:
         by_key = self._check_signature(message, signer, signature)
         name = relay_id(message, signer, None if by_key else signature)
         if not withdraws(message):
-            with self._index.at_head() as snapshot:
-                self._check_signer(message, signer, snapshot.state)
-                with self._store.begin() as tx:
-                    if isinstance(message, Consent):
-                        check_consent(tx, message, snapshot, self._clock())
-                        tx.add_consent(message, signer, signature, self._clock())
-                    elif isinstance(message, Suspension | Delegation):
-                        self._check_time(message)
-                        self._check_newer(tx, message, name)
-                    return self._store_relay(tx, message, signer, signature, by_key)
+            with self._index.at_head() as snapshot, self._store.begin() as tx:
+                self._check_signer(tx, message, signer, snapshot.state)
+                if isinstance(message, Consent):
+                    check_consent(tx, message, snapshot, self._clock())
+                    tx.add_consent(message, signer, signature, self._clock())
+                elif isinstance(message, Suspension | Delegation):
+                    if message.subject not in snapshot.state.known and not tx.knows(message.subject):
+                        raise NotFound(_UNKNOWN)
+                    self._check_time(message)
+                    self._check_newer(tx, message, name)
+                return self._store_relay(tx, message, signer, signature, by_key)
         # A withdrawal is taken even while the chain is out of reach.
         if signer != message.subject:
             self._check_delegate(message, signer)
-        if isinstance(message, Suspension):
+        if isinstance(message, Suspension | Delegation):
             self._check_time(message)
         self._require_known(message.subject)
         with self._store.begin() as tx:
-            if isinstance(message, Suspension):
+            if isinstance(message, Suspension | Delegation):
                 self._check_newer(tx, message, name)
             self._deny(tx, message)
             return self._store_relay(tx, message, signer, signature, by_key)
@@ -138,7 +141,7 @@ class Intake:
         self, tx: Transaction, snapshot: Snapshot, consent: Consent, signer: Address, signature: bytes
     ) -> Relay | Exception:
         try:
-            self._check_signer(consent, signer, snapshot.state)
+            self._check_signer(tx, consent, signer, snapshot.state)
             check_consent(tx, consent, snapshot, self._clock())
         except VolensError as error:  # nothing was written yet
             return error
@@ -163,7 +166,7 @@ class Intake:
             Whether the account's own key signed.
         """
         digest, problem = self._deployment.domain.digest(message), self._signed_by_key(message, signer, signature)
-        if problem is None and (narrows(message) or not self._chain.with_code([signer])):
+        if problem is None and (withdraws(message) or not self._chain.with_code([signer])):
             return True
         place = self._places[withdraws(message)]
         if not place.acquire(blocking=False):
@@ -182,18 +185,19 @@ class Intake:
         The deny list forgets nothing, so one whose right was taken away must not get there by asking first.
         """
         try:
-            with self._index.at_head() as snapshot:
-                return self._check_signer(message, signer, snapshot.state)
+            with self._index.at_head() as snapshot, self._store.begin() as tx:
+                return self._check_signer(tx, message, signer, snapshot.state)
         except (Unavailable, Untrusted):
             if self._index.last is None:
                 raise
-            return self._check_signer(message, signer, self._index.last.state)
+            with self._store.begin() as tx:
+                return self._check_signer(tx, message, signer, self._index.last.state)
 
     def _check_newer(self, tx: Transaction, message: Suspension | Delegation, name: str) -> None:
         """What is older than the word that counts would change nothing: say so, rather than accept it in vain.
 
         At one instant the word that narrows counts, and it is sent first: one that widens must be later than every word
-        that is recorded or waits.
+        that is recorded or waits, or that the deny list remembers.
 
         Args:
             name: the relay's id.
@@ -202,8 +206,8 @@ class Intake:
             return  # handed in again, it is answered as the first time
         last, narrowed = _last_word(self._index.last.state, message)
         earliest = 0 if narrowed else last
-        if not narrows(message):
-            earliest = max([last, *_waiting_words(tx, message)]) + 1
+        if not withdraws(message):
+            earliest = max([last, _denied_word(tx, message), *_waiting_words(tx, message)]) + 1
         if message.at < earliest:
             raise Conflict(
                 f"A later word about this is known than that of {message.at}. "
@@ -223,7 +227,7 @@ class Intake:
             with suppress(Unavailable, Untrusted), self._index.at_head(FRESH):
                 pass
         if self._unknown(subject) and self._index.last is not None:
-            raise NotFound("Nothing is known of this subject, here or on chain, so there is nothing to withdraw.")
+            raise NotFound(_UNKNOWN)
 
     def _unknown(self, subject: Address) -> bool:
         last = self._index.last
@@ -267,18 +271,21 @@ class Intake:
     def _check_time(self, message: Suspension | Delegation) -> None:
         # What widens is held until its time comes: it must not undo a withdrawal that is signed in the meantime.
         head = self._index.last.head.timestamp if self._index.last else 0
-        last = self._clock() + FUTURE if narrows(message) else latest(self._clock(), head)
+        last = self._clock() + FUTURE if withdraws(message) else latest(self._clock(), head)
         if message.at > last:
-            ahead = "15 minutes" if narrows(message) else "a minute"
+            ahead = "15 minutes" if withdraws(message) else "a minute"
             raise InvalidMessage("at", f"must not be more than {ahead} in the future; check the clock")
 
-    def _check_signer(self, message: Relayed, signer: Address, state: LedgerState) -> None:
-        if signer == message.subject:
+    def _check_signer(self, tx: Transaction, message: Relayed, signer: Address, state: LedgerState) -> None:
+        subject = message.subject
+        if signer == subject:
             return
         if not isinstance(message, Delegation):
             right = RIGHT_REVOKE if withdraws(message) else RIGHT_GRANT
-            delegation = state.delegations.get((message.subject, signer))
-            if delegation and delegation.rights & right and delegation.valid_until > self._clock():
+            given = state.delegations.get((subject, signer))
+            lasts = given and given.rights & right and given.valid_until > self._clock()
+            # What was taken away here may be on chain still, or again.
+            if given and lasts and not Denials.of(tx.denials([subject])).ends(subject, signer, given.at):
                 return
         raise BadSignature("The signer may not do this for the subject.")
 
@@ -301,6 +308,28 @@ class Intake:
                 tx.add_denial("suspended", subject, str(message.at), now)
             case Closure():
                 tx.add_denial("closed", subject, "", now)
+            case Delegation():
+                self._undelegate(tx, message)
+
+    def _undelegate(self, tx: Transaction, message: Delegation) -> None:
+        """Nothing counts any more that a delegate says, nor what it said that is not recorded yet."""
+        now, subject, delegate = self._clock(), message.subject, message.delegate
+        if Denials.of(tx.denials([subject])).ends(subject, delegate, message.at):
+            return  # or whoever holds it could send it again, and end what she let the delegate do since
+        tx.add_denial("undelegated", subject, undelegation(delegate, message.at), now)
+        # Anybody may bring what is signed to the chain before this lands, where it then stands.
+        said = {name for name, _ in tx.grants_said(subject, delegate)}
+        said -= {name for name, _ in tx.grants_said(subject, subject)}
+        if said:
+            state = self._index.last.state if self._index.last else None
+            granted = {name for name in said if state.entry(subject, name).granted_at} if state else tx.granted(subject)
+            for name in said - granted:
+                tx.add_denial("revoked", subject, name, now)
+        for relay in tx.open_relays():
+            match relay.message:
+                case Suspension(whose, False, at) if (whose, relay.signer) == (subject, delegate):
+                    if relay.status != "recorded":
+                        tx.add_denial("suspended", subject, str(at), now)
 
     def deadline_from(self, subject: Address) -> int:
         """The earliest deadline a consent of the subject can have now; 0 when it never took everything back."""
@@ -315,6 +344,14 @@ def _last_word(state: LedgerState, message: Suspension | Delegation) -> tuple[in
         return said.suspension_at, said.suspended
     known = state.delegations.get((message.subject, message.delegate))
     return (known.at, known.rights == 0) if known else (0, True)
+
+
+def _denied_word(tx: Transaction, message: Suspension | Delegation) -> int:
+    """When the last word about the same thing was said that the deny list remembers, wherever it came from."""
+    denied = Denials.of(tx.denials([message.subject]))
+    if isinstance(message, Suspension):
+        return denied.suspended_at.get(message.subject, 0)
+    return denied.undelegated.get((message.subject, message.delegate), 0)
 
 
 def _waiting_words(tx: Transaction, message: Suspension | Delegation) -> Iterator[int]:

@@ -50,15 +50,17 @@ def relay_id(message: Relayed, signer: Address, code_signature: bytes | None = N
 
 
 def withdraws(message: Relayed) -> bool:
-    """Whether a message only ever takes permission away."""
-    return isinstance(message, Revocation | RevokeAll | Closure) or (
-        isinstance(message, Suspension) and message.suspended
-    )
+    """Whether a message only ever takes away: permission, or all that a delegate may do.
 
-
-def narrows(message: Relayed) -> bool:
-    """Whether the contract takes the signer's own key for it, whatever code the account has (DESIGN, section 4)."""
-    return withdraws(message) or (isinstance(message, Delegation) and not message.rights)
+    The contract takes the signer's own key for it, whatever code the account has (DESIGN, section 4).
+    """
+    match message:
+        case Suspension():
+            return message.suspended
+        case Delegation():
+            return message.rights == 0
+        case _:
+            return isinstance(message, Revocation | RevokeAll | Closure)
 
 
 def most_gas(message: Relayed) -> int:

@@ -15,11 +15,11 @@ from functools import partial
 from ledger.deployment import Deployment
 from ledger.errors import BadSignature, Refused, Unavailable, Untrusted, VolensError
 from ledger.evidence import Denials
-from ledger.model import ZERO_HASH, Consent, Hash, Message, given_at
+from ledger.model import ZERO_HASH, Consent, Hash, Message, Relayed, given_at
 from ledger.ports import Call, Chain, Election, Receipt, Relay, Sender, Store, Transaction
 from ledger.services.consents import cohort_problem
 from ledger.services.index import Index
-from ledger.services.messages import IN_BLOCK, call_of, most_gas, narrows, withdraws
+from ledger.services.messages import IN_BLOCK, call_of, most_gas, withdraws
 from ledger.services.sending import Look, Outgoing
 from ledger.typed_data import struct_hash, verify
 
@@ -123,7 +123,7 @@ class Relays:
         rest: list[Relay] = []
         for relay in batch:
             if relay.id in taken_back:
-                self._give_up(relay, "AlreadyRevoked")
+                self._give_up(relay, taken_back[relay.id])
                 continue
             (rest if relay.signer not in coded and self._by_key(relay) else alone).append(relay)
         return self._send_together(rest) if rest else 0
@@ -139,7 +139,7 @@ class Relays:
         """Whether the contract asks the signer's code about a message, so that the outcome is in its author's hands."""
         if not self._by_key(relay):
             return True
-        return not narrows(relay.message) and bool(self._chain.with_code([relay.signer]))  # type: ignore[arg-type]
+        return not withdraws(relay.message) and bool(self._chain.with_code([relay.signer]))  # type: ignore[arg-type]
 
     def _send_together(self, batch: Sequence[Relay]) -> int:
         """Send consents in one transaction, whoever their subjects are; how many are still open.
@@ -186,15 +186,17 @@ class Relays:
             if isinstance(relay.message, Consent):
                 together.append(relay)
                 return 0
-            return self._send(relay)
-        if fate.receipt is None:
+            failed = False
+        elif fate.receipt is None:
             return 1
-        if not fate.receipt.succeeded:
-            if isinstance(relay.message, Consent) and self._taken_back([relay]):
-                return self._give_up(relay, "AlreadyRevoked")
-            return self._send(relay, failed=True)  # simulation says why, or that it is no longer needed
-        found.setdefault((fate.transaction, fate.receipt), []).append(relay)
-        return 0
+        elif not fate.receipt.succeeded:
+            failed = True  # simulation says why, or that it is no longer needed
+        else:
+            found.setdefault((fate.transaction, fate.receipt), []).append(relay)
+            return 0
+        if problem := self._taken_back([relay]).get(relay.id):
+            return self._give_up(relay, problem)
+        return self._send(relay, failed=failed)
 
     def _note(self, found: _Found, head: int) -> int:
         """Note, in one unit of work, what is in which block; how many are not final there."""
@@ -320,15 +322,31 @@ class Relays:
     def _is_new(self, relay: Relay) -> bool:
         return self._clock() - relay.received_at < 2 * self._alarm
 
-    def _taken_back(self, relays: Sequence[Relay]) -> set[str]:
-        """The ids of consents with a grant that was taken back here: what is denied must not come to stand on chain."""
-        with self._store.begin() as tx:
-            revoked = Denials.of(tx.denials({_consent(relay).subject for relay in relays})).revoked
-        return {
-            relay.id
+    def _taken_back(self, relays: Sequence[Relay]) -> dict[str, str]:
+        """Which messages were taken back here, and the contract's error for it: none must come to stand on chain.
+
+        A consent with a grant that was taken back, and whatever gives permission by a delegate whose rights were.
+        """
+        giving: list[tuple[Relay, Relayed]] = [
+            (relay, relay.message)  # type: ignore[misc]
             for relay in relays
-            if any((_consent(relay).subject, struct_hash(grant)) in revoked for grant in _consent(relay).grants)
-        }
+            if not withdraws(relay.message)  # type: ignore[arg-type]
+        ]
+        if not giving:
+            return {}
+        with self._store.begin() as tx:
+            denied = Denials.of(tx.denials({message.subject for _, message in giving}))
+        problems = {}
+        for relay, message in giving:
+            subject, grants = message.subject, message.grants if isinstance(message, Consent) else ()
+            if any((subject, struct_hash(grant)) in denied.revoked for grant in grants):
+                problems[relay.id] = "AlreadyRevoked"
+            elif (subject, relay.signer) in denied.undelegated:
+                # She may have been given rights anew. What took the message in has seen that, and so has this round.
+                given = self._index.last.state.delegations.get((subject, relay.signer)) if self._index.last else None
+                if given is None or denied.ends(subject, relay.signer, given.at):
+                    problems[relay.id] = "NotAuthorised"
+        return problems
 
     def _give_up(self, relay: Relay, problem: str) -> bool:
         """Send it no more. A withdrawal stays on the deny list, whatever became of it on chain."""

@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.metrics import Metrics
 from ledger.decisions import Reason
-from ledger.model import Revocation
+from ledger.model import Delegation, Revocation
 
 
 def numbers(web):
@@ -63,7 +63,9 @@ def test_an_unpleasant_neighbour_does_not_keep_a_withdrawal_out(make_web):
         pass
     assert web.send("/v1/consents", web.forge.consent_to(), w.patient).status_code == 429
     revocation = Revocation(w.patient.address, (w.grant(),))
-    assert web.send("/v1/revocations", revocation, w.patient).status_code == 202
+    end = Delegation(w.patient.address, w.mother.address, 0, 0, web.forge.chain.now)
+    for path, message in (("/v1/revocations", revocation), ("/v1/delegations", end)):
+        assert web.send(path, message, w.patient).status_code == 202
     assert web.forge.reason() == "revoked"
 
 

@@ -190,6 +190,17 @@ def test_denials_are_kept_for_ever_and_repeating_one_is_harmless(store):
 # Indexed chain
 
 
+def test_what_a_subject_granted_is_found_in_the_blocks_that_are_stored(store):
+    events = [Granted(START, PATIENT, HASHES[0], JOURNAL), Granted(START, JOURNAL, HASHES[1], JOURNAL)]
+    lost = logged(Granted(START, PATIENT, HASHES[2], PATIENT), 2)
+    with store.begin() as tx:
+        tx.add_blocks([Headers(1), Headers(2)], [logged(events[0], 1, 0), logged(events[1], 1, 1), lost])
+        assert tx.granted(PATIENT) == {HASHES[0], HASHES[2]}
+        tx.drop_blocks_above(1)
+        assert tx.granted(PATIENT) == {HASHES[0]}
+        assert tx.granted(W.mother.address) == set()
+
+
 def test_events_come_back_in_block_and_log_order(store):
     first, second, third = (Granted(START + n, PATIENT, HASHES[n], PATIENT) for n in range(3))
     with store.begin() as tx:
@@ -301,6 +312,20 @@ def test_a_consent_opens_its_grants_in_order_once(store):
         assert tx.grant(struct_hash(W.grant())) == W.grant()
         assert tx.grant(HASHES[0]) is None
         assert tx.consents_with(struct_hash(W.research_grant)) == [(consent, PATIENT, b"\1" * 65)]
+
+
+def test_what_was_said_for_a_subject_is_found_by_who_said_it(store):
+    own, hers = Consent(PATIENT, (W.grant(),), START), Consent(PATIENT, (W.research_grant, W.grant()), START + 1)
+    with store.begin() as tx:
+        tx.add_consent(own, PATIENT, b"\1" * 65, START)
+        tx.add_consent(hers, W.mother.address, b"\2" * 65, START)
+        tx.add_consent(Consent(JOURNAL, (W.grant(),), START), W.mother.address, b"\3" * 65, START)
+    first, second = struct_hash(W.grant()), struct_hash(W.research_grant)
+    with store.begin() as tx:
+        assert sorted(name for name, _ in tx.grants_said(PATIENT)) == sorted([first, first, second])
+        assert [name for name, _ in tx.grants_said(PATIENT, PATIENT)] == [first]
+        assert {name for name, _ in tx.grants_said(PATIENT, W.mother.address)} == {first, second}
+        assert tx.grants_said(PATIENT, JOURNAL) == []
 
 
 def test_a_grant_in_two_consents_is_one_grant(store):

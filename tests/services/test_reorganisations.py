@@ -11,12 +11,12 @@ import pytest
 from ledger.adapters.store import SqlStore
 from ledger.decisions import decide
 from ledger.errors import WrongChain
-from ledger.events import Anchored, Closed, Granted, Revoked, RevokedAll, Suspended, SuspensionChanged
-from ledger.evidence import Denials
+from ledger.events import Anchored, Closed, Delegated, Granted, Revoked, RevokedAll, Suspended, SuspensionChanged
+from ledger.evidence import Denials, undelegation
 from ledger.model import to_hash
 from ledger.services.evidence import gather
 from ledger.services.index import Index
-from ledger.state import LedgerState, replay
+from ledger.state import DelegationState, LedgerState, replay
 from ledger.typed_data import struct_hash
 from scripts.vector_sources.world import phrase
 
@@ -24,6 +24,7 @@ DEEP = os.environ.get("VOLENS_TEST_PROFILE") == "deep"
 SEEDS = range(2000 if DEEP else 60)
 LIMIT = 8
 STEPS = 14
+NOBODY = DelegationState()
 
 
 class Story:
@@ -55,7 +56,7 @@ class Story:
         grant = rng.choice([*self.grants, struct_hash(w.grant())])
         now = self.forge.chain.now
         entry, person = state.entry(subject, grant), state.subject(subject)
-        match rng.randrange(8):
+        match rng.randrange(9):
             case 0 if not entry.granted_at and not entry.revoked_at and not person.closed:
                 return Granted(0, subject, grant, subject)
             case 1 if not entry.revoked_at:
@@ -70,6 +71,8 @@ class Story:
                 return SuspensionChanged(0, w.journal.address, not state.party(w.journal.address).suspended)
             case 6 if not state.anchored_at(self.root):
                 return Anchored(0, self.root, 1)
+            case 7 if now > state.delegations.get((subject, aunt := w.stranger.address), NOBODY).at:
+                return Delegated(0, subject, aunt, rng.choice((0, 3)), now + 1000, now)
         return None
 
     def grow(self):
@@ -110,6 +113,8 @@ class Story:
                     self.seen["suspended", event.subject, str(event.suspension_at)] = True
                 case Closed():
                     self.seen["closed", event.subject, ""] = True
+                case Delegated() if not event.rights:
+                    self.seen["undelegated", event.subject, undelegation(event.delegate, event.delegation_at)] = True
         self.index.follow()
 
     def check(self):

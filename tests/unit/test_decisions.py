@@ -22,7 +22,7 @@ from ledger.events import (
     Suspended,
     SuspensionChanged,
 )
-from ledger.evidence import Denials, Moment, Opening, Question, anchored, authenticate
+from ledger.evidence import Denials, Moment, Opening, Question, anchored, authenticate, undelegation
 from ledger.model import ZERO_ADDRESS, ZERO_HASH, Approval, Consent, to_hash
 from ledger.state import LedgerState
 from ledger.typed_data import struct_hash
@@ -432,6 +432,15 @@ def test_the_deny_list_survives_being_written_down(rows):
     assert Denials.of(read.rows()) == read
     assert Denials.of(reversed(rows)) == read
     assert read.rows() == sorted(read.rows())
+
+
+def test_the_deny_list_keeps_who_may_no_longer_act_to_itself():
+    aunt = W.stranger.address
+    read = Denials.of([("undelegated", PATIENT, undelegation(aunt, at)) for at in (START, START - 1)])
+    assert read.undelegated == {(PATIENT, aunt): START}
+    assert [read.ends(PATIENT, aunt, at) for at in (START - 1, START, START + 1)] == [True, True, False]
+    assert not read.ends(aunt, PATIENT, 0)
+    assert read.rows() == []
 
 
 def test_an_unknown_kind_of_denial_is_an_error():

@@ -212,6 +212,9 @@ TAMPER = {
     "a denial added": lambda v: v["denials"].append(["closed", v["openings"]["record"]["subject"], ""]),
     "denials left out": lambda v: v.update(denials=[]) if v["denials"] else v.pop("denials"),
     "a denial nobody knows": lambda v: v["denials"].append(["paused", v["openings"]["record"]["subject"], ""]),
+    "a denial that no bundle states": lambda v: v["denials"].append(
+        ["undelegated", v["openings"]["record"]["subject"], f"{v['openings']['record']['controller']} 1"]
+    ),
     "a denial's time in words": lambda v: v["denials"].append(
         ["suspended", v["openings"]["record"]["subject"], " 1_000"]
     ),
