@@ -243,6 +243,9 @@ class GrantJson(Wire):
         [], description="Its channels for which the form, or the form's terms, are not current any more."
     )
     newForm: str | None = Field(None, description="What took the form's place, by hash: to read, and to agree to.")
+    newTerms: dict[str, str] = Field(
+        {}, description="What took the place of the form's terms for a channel, by hash: to read."
+    )
 
 
 class PartyView(Wire):

@@ -13,7 +13,7 @@ from ledger.evidence import AuthenticRecord, Evidence, Moment, Opening, Question
 from ledger.merkle import verify_cohort
 from ledger.model import ANY_ITEM, ZERO_ADDRESS, Address, Approval, Grant, Hash, given_at
 from ledger.state import ROLE_CONTROLLER, ROLE_RECIPIENT, DocumentStatus, Facts
-from ledger.vocabulary import Coverage, channel, covers_channel, covers_purpose
+from ledger.vocabulary import Coverage, covers_channel, covers_purpose
 
 MAX_SUCCESSORS = 32
 """How many times a document may have been superseded before it counts as ended (as in PolicyRegistry)."""
@@ -258,13 +258,8 @@ def form_current(form: Form, asked: str, facts: Facts) -> bool:
         return False
     if not asked:
         return True
-    while asked not in form.channels:
-        broader = channel(asked).broader
-        if broader is None:
-            return False
-        asked = broader
-    terms = form.channels[asked]
-    return _current(terms.issuer, terms.terms, facts)
+    terms = form.terms_of(asked)
+    return terms is not None and _current(terms.issuer, terms.terms, facts)
 
 
 def successors(issuer: Address, document: Hash, facts: Facts) -> Iterator[tuple[Hash, DocumentStatus]]:
@@ -275,6 +270,13 @@ def successors(issuer: Address, document: Hash, facts: Facts) -> Iterator[tuple[
         if not status.superseded_at:
             return
         document = status.successor
+
+
+def successor(issuer: Address, document: Hash, facts: Facts) -> Hash | None:
+    """What took a document's place last and still holds; None where nothing did."""
+    *before, (last, status) = successors(issuer, document, facts)
+    holds = status.published_at and not status.retracted_at and not status.superseded_at
+    return last if before and holds else None
 
 
 def _current(issuer: Address, document: Hash, facts: Facts) -> bool:

@@ -173,6 +173,17 @@ class Form(Document):
             channels=MappingProxyType(channels),
         )
 
+    def terms_of(self, channel: str) -> ChannelTerms | None:
+        """The terms it names for a channel, or for the nearest broader one that it names.
+
+        Raises:
+            UnknownCode: no vocabulary has this channel.
+        """
+        code: str | None = channel
+        while code is not None and code not in self.channels:
+            code = vocabulary.channel(code).broader
+        return self.channels[code] if code is not None else None
+
 
 @dataclass(frozen=True)
 class Terms(Document):

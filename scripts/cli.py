@@ -22,6 +22,7 @@ from scripts.commands import (
     records,
     references,
     relay,
+    renewals,
     shares,
     wallets,
 )
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(wallets.app, name="wallet", help="The patient: her key, her consents, who looked.")
 command(wallets.app)(consents.records)
 wallets.app.add_typer(offers.app)
+wallets.app.add_typer(renewals.app)
 wallets.app.add_typer(control.app)
 wallets.app.add_typer(shares.app, name="shares", help="Split your words among people you trust.")
 app.add_typer(desk.app, name="desk", help="A clinic's desk: a patient is given her key.")

@@ -13,7 +13,7 @@ from client.recipient import fetch
 from ledger import sealing, siwe
 from ledger.documents import Form, Terms
 from ledger.errors import Conflict, InvalidInput, InvalidMessage, InvalidProof, NotAuthorised, WrongChain
-from ledger.evidence import authenticate
+from ledger.evidence import AuthenticRecord, authenticate
 from ledger.invitations import answer
 from ledger.model import (
     CLOCKS_APART,
@@ -28,6 +28,7 @@ from ledger.model import (
     Item,
     Message,
     Record,
+    Revocation,
     Suspension,
     address,
     hash32,
@@ -198,7 +199,7 @@ class Patient:
             raise InvalidInput("The offer does not show every part of the record.")
         names: dict[Address, str] = {}
         grants = tuple(self._checked(grant, authentic.hash, authentic.items, names) for grant in offered["grants"])
-        forms = tuple(self._form(name) for name in sorted({grant.form for grant in grants}))
+        forms = tuple(self.form(name) for name in sorted({grant.form for grant in grants}))
         if case.record not in (None, authentic.hash):
             raise InvalidInput(
                 "This offer is about another record than the one of this case. Every record is its own case."
@@ -235,7 +236,8 @@ class Patient:
             raise InvalidInput("The sentence of this offer does not say what would be signed. Do not sign it.")
         return grant
 
-    def _form(self, name: Hash) -> Form:
+    def form(self, name: Hash) -> Form:
+        """A form by its hash; raises InvalidInput where the service shows another."""
         form = Form.from_json(self._client.get(f"/v1/documents/{name}"))
         if form.hash != name:
             raise InvalidInput("The service shows another form than the one that would be signed.")
@@ -251,9 +253,33 @@ class Patient:
             for channel, terms in form.channels.items()
             if (form.hash, channel) in asked
         )
-        found = [Terms.from_json(self._client.get(f"/v1/documents/{name}")) for name in named]
-        if [terms.hash for terms in found] != list(named):
+        return [self.terms_named(name) for name in named]
+
+    def terms_named(self, name: Hash) -> Terms:
+        """The terms of a channel by their hash; raises InvalidInput where the service shows others."""
+        terms = Terms.from_json(self._client.get(f"/v1/documents/{name}"))
+        if terms.hash != name:
             raise InvalidInput("The service shows other terms than those that the form names.")
+        return terms
+
+    def name_of(self, party: Address) -> str | None:
+        """A party's name in the Directory."""
+        return self._client.party_name(party)
+
+    def record(self, case: Case) -> AuthenticRecord:
+        """The record of a case, as its institution signed it.
+
+        Raises:
+            NotAuthorised: it has none yet. InvalidInput: the service shows another.
+        """
+        if case.record is None:
+            raise NotAuthorised("This case has no record yet.", "no_consent")
+        self._client.sign_in(self.book.keys(case))
+        entry = self._client.get(f"/v1/records/{case.record}")
+        record, items = Record.from_json(entry["record"]), [Item.from_json(view["item"]) for view in entry["items"]]
+        found = authenticate(record, items, parse_signature(entry["signature"]), self._client.deployment.domain)
+        if found.hash != case.record:
+            raise InvalidInput("The service shows another record than the one of this case.")
         return found
 
     @reading()
@@ -299,10 +325,18 @@ class Patient:
 
     def agree(self, offer: OpenedOffer, chosen: Sequence[int]) -> str:
         """Sign one consent with the chosen grants and send it; returns the relay's id."""
+        return self.agree_to(offer.case, [offer.grants[at] for at in chosen], offer.deadline_from)
+
+    def agree_to(self, case: Case, grants: Sequence[Grant], deadline_from: int) -> str:
+        """Sign one consent to checked grants of a case and send it; returns the relay's id.
+
+        Args:
+            deadline_from: the earliest deadline of a consent that would be recorded; 0 unless all was taken back.
+        """
         now = int(time.time())
         # Later only where everything was taken back within the last 30 days, and never later than would be recorded.
-        deadline = max(now + CONSENT_LIFE, min(offer.deadline_from, now + LONGEST_CONSENT + CLOCKS_APART))
-        return self._send(self._consent(offer, chosen, deadline), offer.case)
+        deadline = max(now + CONSENT_LIFE, min(deadline_from, now + LONGEST_CONSENT + CLOCKS_APART))
+        return self._send(self._consent(case, grants, deadline), case)
 
     def sign(self, offer: OpenedOffer, chosen: Sequence[int]) -> SignedMessage:
         """Sign one consent with the chosen grants and do not send it: the institution has it recorded with others'.
@@ -310,14 +344,21 @@ class Patient:
         It may be recorded within 30 days, the longest that a consent may wait. Whatever she takes back, pauses or ends
         before then counts against it.
         """
-        return sign(self.book, offer.case, self._consent(offer, chosen, int(time.time()) + LONGEST_CONSENT))
+        return self.sign_for_later(offer.case, [offer.grants[at] for at in chosen])
 
-    def _consent(self, offer: OpenedOffer, chosen: Sequence[int], deadline: int) -> Consent:
-        grants = tuple(offer.grants[position] for position in chosen)
+    def sign_for_later(self, case: Case, grants: Sequence[Grant]) -> SignedMessage:
+        """Sign one consent to checked grants of a case and do not send it, as `sign`."""
+        return sign(self.book, case, self._consent(case, grants, int(time.time()) + LONGEST_CONSENT))
+
+    def _consent(self, case: Case, grants: Sequence[Grant], deadline: int) -> Consent:
         # Kept before it leaves: what was signed can always be revoked.
         with self.book.change():
-            offer.case.grants.extend(grant for grant in grants if grant not in offer.case.grants)
-        return Consent(offer.case.subject, grants, deadline)
+            case.grants.extend(grant for grant in grants if grant not in case.grants)
+        return Consent(case.subject, tuple(grants), deadline)
+
+    def revoke_in(self, case: Case, grant: Grant) -> str:
+        """Take one grant of a case back; returns the relay's id."""
+        return self._send(Revocation(case.subject, (grant,)), case)
 
     def revoke(self, names: Sequence[Hash]) -> list[str]:
         """Take grants back; returns the relays' ids, one per case."""
@@ -376,6 +417,11 @@ class Patient:
             with self.book.change():
                 self.book.receipt_key = key
                 self.book.handed.append(Handed(signed, receipt))
+
+    def require_receipts(self) -> None:
+        """Raises InvalidProof where the service took something without a receipt that holds."""
+        if self.doubts:
+            raise InvalidProof(f"It was sent, but without a receipt that holds: {self.doubts[0]}")
 
     def _receipt_key(self) -> bytes:
         """The operator's key: as it was pinned, or else the service's word, once."""

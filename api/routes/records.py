@@ -104,6 +104,7 @@ def grants(record: RecordId, caller: Caller, use: Use) -> list[GrantJson]:
             standing="granted" if view.standing == "permitted" else str(view.standing),
             endedChannels=list(view.ended_channels),
             newForm=view.new_form,
+            newTerms=dict(view.new_terms),
         )
         for view in use.records.grants(caller, record, use.settings.max_head_age)
     ]

@@ -2,12 +2,12 @@
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ledger.decisions import Reason, form_current, standing, successors
+from ledger.decisions import Reason, form_current, standing, successor
 from ledger.deployment import Deployment
 from ledger.documents import Form, Terms
 from ledger.errors import BadSignature, Conflict, Erased, Expired, InvalidMessage, NotAuthorised, NotFound
@@ -59,6 +59,7 @@ class GrantView:
             record, its controller, the recipient, its form on every channel, somebody else who has to agree.
         ended_channels: those of its channels for which its form, or the form's terms, are not current any more.
         new_form: what took the form's place last and still holds; None where nothing did.
+        new_terms: by channel, what took the place of the terms that the form names for it, and still holds.
     """
 
     grant: Grant
@@ -67,6 +68,7 @@ class GrantView:
     standing: Reason
     ended_channels: tuple[str, ...] = ()
     new_form: Hash | None = None
+    new_terms: Mapping[str, Hash] = field(default_factory=dict)
 
 
 class Records:
@@ -341,12 +343,15 @@ def _view(opening: Opening, subject: Address, evidence: Evidence, moment: Moment
         standing(opening, other, evidence, moment) is not Reason.PERMITTED for other in _signers(evidence)
     ):
         reason = Reason.FURTHER_CONSENT_NEEDED
-    new = None
-    if form is not None:
-        *before, (last, status) = successors(form.issuer, form.hash, facts)
-        holds = status.published_at and not status.retracted_at and not status.superseded_at
-        new = last if before and holds else None
-    return GrantView(grant, opening.hash, subject, reason, tuple(code for code in ended if code), new)
+    places = tuple(code for code in ended if code)
+    if form is None:
+        return GrantView(grant, opening.hash, subject, reason, places)
+    named = {code: terms for code in grant.channels if (terms := form.terms_of(code))}
+    newer = {code: successor(terms.issuer, terms.terms, facts) for code, terms in named.items()}
+    return GrantView(
+        grant, opening.hash, subject, reason, places, successor(form.issuer, form.hash, facts),
+        {code: last for code, last in newer.items() if last},
+    )  # fmt: skip
 
 
 def _standing(opening: Opening, subject: Address, evidence: Evidence, moment: Moment) -> Reason:

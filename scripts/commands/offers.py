@@ -6,74 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from scripts.commands.speaking import WORDS, Language, in_language, known, say
 from scripts.commands.wallets import DEFAULT_FOLDER, Folder, Yes, confirm, end_of, open_patient, report
 from scripts.console import DEFAULT_URL, Json, PassphraseFile, Url, command, out, show
 
 app = typer.Typer()
 Code = Annotated[str, typer.Argument(metavar="OFFER", help="The code of the offer.")]
-Language = Annotated[
-    str, typer.Option(help="The language to read in, and of the sentences that are signed: en, de, es or ar.")
-]
-
-WORDS = {
-    "en": {
-        "asks": "{who} asks you about “{title}”:", "know": "What you should know:",
-        "terms": "{title} (as of {day}):", "rest": "Not agreed to: {numbers}.",
-        "agree": "Agree to {numbers}?", "decline": "Decline all of it? {who} will be told.",
-        "declined": "Declined. {who} was told, and nothing was allowed.",
-        "silent": "Nothing was said about this offer.",
-        "question": "You asked, {when}: {text}", "answer": "{who} answered, {when}: {text}",
-        "decline_said": "Declined, {when}. {text}", "english": "This text exists only in English.",
-    },
-    "de": {
-        "asks": "{who} fragt Sie zu „{title}“:", "know": "Das sollten Sie wissen:",
-        "terms": "{title} (Stand: {day}):", "rest": "Nicht zugestimmt: {numbers}.",
-        "agree": "{numbers} zustimmen?", "decline": "Alles ablehnen? {who} erfährt es.",
-        "declined": "Abgelehnt. {who} hat es erfahren, und nichts wurde erlaubt.",
-        "silent": "Zu dieser Anfrage wurde nichts gesagt.",
-        "question": "Sie haben gefragt, {when}: {text}", "answer": "{who} hat geantwortet, {when}: {text}",
-        "decline_said": "Abgelehnt, {when}. {text}", "english": "Diesen Text gibt es nur auf Englisch.",
-    },
-    "es": {
-        "asks": "{who} le pregunta sobre «{title}»:", "know": "Lo que debe saber:",
-        "terms": "{title} (a fecha de {day}):", "rest": "Sin aceptar: {numbers}.",
-        "agree": "¿Aceptar {numbers}?", "decline": "¿Rechazar todo? {who} lo sabrá.",
-        "declined": "Rechazado. {who} lo sabe y no se ha permitido nada.",
-        "silent": "No se ha dicho nada sobre esta propuesta.",
-        "question": "Usted preguntó, {when}: {text}", "answer": "{who} respondió, {when}: {text}",
-        "decline_said": "Rechazado, {when}. {text}", "english": "Este texto solo existe en inglés.",
-    },
-    "ar": {
-        "asks": "{who} تسألك عن «{title}»:", "know": "ما ينبغي أن تعرفه:",
-        "terms": "{title} (بتاريخ {day}):", "rest": "لم تتم الموافقة على: {numbers}.",
-        "agree": "هل توافق على {numbers}؟", "decline": "هل ترفض كل ذلك؟ سيتم إبلاغ {who}.",
-        "declined": "تم الرفض. تم إبلاغ {who} ولم يُسمح بأي شيء.",
-        "silent": "لم يُقل شيء عن هذا العرض.",
-        "question": "سألتَ، {when}: {text}", "answer": "أجابت {who}، {when}: {text}",
-        "decline_said": "تم الرفض، {when}. {text}", "english": "هذا النص متاح بالإنجليزية فقط.",
-    },
-}  # fmt: skip
-"""What is printed around the sentences of an offer; the sentences themselves are from `ledger.summary`."""
-
-
-def say(language: str, phrase: str, **values: str) -> str:
-    """A phrase in a language. In Arabic each value runs in its own direction."""
-    if language == "ar":
-        values = {name: f"\u2068{value}\u2069" for name, value in values.items()}
-    return WORDS[language][phrase].format(**values)
-
-
-def known(language: str) -> str:
-    """Check a language that a person named; none is that of the offer.
-
-    Raises:
-        UnknownCode: there are no sentences in it.
-    """
-    from ledger.errors import UnknownCode
-
-    if language and language not in WORDS:
-        raise UnknownCode(f"There are no sentences in this language. Known are {', '.join(WORDS)}.")
-    return language
 
 
 def language_of(opened: Any, wanted: str) -> str:
@@ -104,11 +42,11 @@ def open_offer(
         out.print(say(shown, "asks", who=opened.controller, title=opened.title) + "\n")
         for number, (sentence, grant) in enumerate(zip(sentences, opened.grants, strict=True), 1):
             out.print(f"  {number}. {sentence}")
-            out.print(f"     {_codes(grant, [entry['item']['name'] for entry in opened.items])}\n")
+            out.print(f"     {option_codes(grant, [entry['item']['name'] for entry in opened.items])}\n")
         _print_forms(opened, shown)
         for one in terms:
-            title = _in(one.title, shown)
-            out.print(f"\n{say(shown, 'terms', title=title, day=one.as_of)}\n  {_in(one.text, shown)}")
+            title = in_language(one.title, shown)
+            out.print(f"\n{say(shown, 'terms', title=title, day=one.as_of)}\n  {in_language(one.text, shown)}")
         for path in paths:
             out.print(f"opened {path}")
 
@@ -120,13 +58,18 @@ def open_offer(
         {
             "form": form.hash,
             "version": form.version,
-            "title": _in(form.title, shown),
-            "statements": [{"id": one.id, "text": _in(one.text, shown)} for one in form.statements],
+            "title": in_language(form.title, shown),
+            "statements": [{"id": one.id, "text": in_language(one.text, shown)} for one in form.statements],
         }
         for form in opened.forms
     ]
     places = [
-        {"channel": one.channel, "asOf": one.as_of, "title": _in(one.title, shown), "text": _in(one.text, shown)}
+        {
+            "channel": one.channel,
+            "asOf": one.as_of,
+            "title": in_language(one.title, shown),
+            "text": in_language(one.text, shown),
+        }
         for one in terms
     ]
     extra = {"language": shown, "requests": requests, "forms": forms, "terms": places}
@@ -265,10 +208,10 @@ def _print_forms(opened: Any, language: str) -> None:
         if language not in form.title:
             out.print(f"  ({say(language, 'english')})")
         for statement in form.statements:
-            out.print(f"  • {_in(statement.text, language)}")
+            out.print(f"  • {in_language(statement.text, language)}")
 
 
-def _codes(grant: Any, parts: Any) -> str:
+def option_codes(grant: Any, parts: Any) -> str:
     """What one may choose from, by the codes that `volens wallet grant` takes."""
     last = datetime.fromtimestamp(grant.valid_until - 1, UTC).date().isoformat()
     named = {
@@ -279,7 +222,3 @@ def _codes(grant: Any, parts: Any) -> str:
         "--until": (last,),
     }
     return "   ".join(f"{option} {', '.join(codes)}" for option, codes in named.items() if codes)
-
-
-def _in(texts: Any, language: str) -> str:
-    return str(texts.get(language, texts["en"]))

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from scripts.commands.speaking import Reading, coded, known, say, state_words
 from scripts.console import DEFAULT_URL, Json, PassphraseFile, Url, command, connect, err, out, passphrase, show, table
 
 app = typer.Typer(no_args_is_help=True)
@@ -218,8 +219,6 @@ def report(
     patient: Any, url: str, relays: list[str], until: tuple[str, ...], as_json: bool, names: list[str] | None = None
 ) -> None:
     """Say what became of what was sent, waiting for it first where `until` names states."""
-    from ledger.errors import InvalidProof
-
     client, statuses = connect(url), []
     for relay in relays:
         if until and not as_json:
@@ -232,8 +231,7 @@ def report(
             out.print(f"{status['status']}{where} ({status['id']})")
 
     show({**({} if names is None else {"grants": names}), "relays": statuses}, as_json, human)
-    if patient.doubts:
-        raise InvalidProof(f"It was sent, but without a receipt that holds: {patient.doubts[0]}")
+    patient.require_receipts()
 
 
 @command(app, "show")
@@ -241,19 +239,23 @@ def show_wallet(
     expiring: Annotated[
         int | None, typer.Option(min=1, max=3650, metavar="DAYS", help="Only consents that end within so many days.")
     ] = None,
+    language: Reading = "",
     wallet: Folder = DEFAULT_FOLDER,
     url: Url = DEFAULT_URL,
     passphrase_file: PassphraseFile = None,
     as_json: Json = False,
 ) -> None:
     """Who may use what, what for, where, until when, and whether it still holds."""
+    from ledger.model import ZERO_ADDRESS
+    from ledger.vocabulary import channel, purpose
     from wallet.standing import own
 
+    shown = known(language) or "en"
     patient = open_patient(wallet, passphrase_file, url)
     rows, value = [], []
     for case in patient.book.cases:
-        known = own(patient.standings(case), case.subject, int(time.time()))
-        standings = [entry | {"state": state} for entry, state in known]
+        mine = own(patient.standings(case), case.subject, int(time.time()))
+        standings = [entry | {"state": state} for entry, state in mine]
         if expiring is not None:
             standings = [entry for entry in standings if _ends_within(entry, expiring)]
             if not standings:
@@ -264,24 +266,27 @@ def show_wallet(
             rows.append(
                 (
                     case.title[:40],
-                    entry["recipientName"] or terms["recipient"],
-                    ", ".join(terms["purposes"]),
-                    ", ".join(terms["channels"]) or "–",
-                    datetime.fromtimestamp(terms["validUntil"], UTC).date().isoformat(),
-                    entry["state"] + (", but the form changed" if _form_changed(entry) else ""),
+                    entry["recipientName"]
+                    or (say(shown, "anybody") if terms["recipient"] == ZERO_ADDRESS else terms["recipient"]),
+                    coded(terms["purposes"], purpose, shown),
+                    coded(terms["channels"], channel, shown) or "–",
+                    datetime.fromtimestamp(terms["validUntil"] - 1, UTC).date().isoformat(),
+                    state_words(shown, entry["state"])
+                    + (f" ({say(shown, 'form_changed')})" if _form_changed(entry) else ""),
                     entry["id"],
                 )
             )
         if not standings:
-            rows.append((case.title[:40], "–", "–", "–", "–", "no consent yet", "–"))
+            rows.append((case.title[:40], "–", "–", "–", "–", say(shown, "none"), "–"))
 
     def human() -> None:
         if rows:
-            table(("case", "who", "what for", "where", "until", "state", "consent"), rows)
+            columns = ("case", "who", "for", "where", "until", "state", "consent")
+            table([say(shown, column) for column in columns], rows)
         elif expiring is not None:
-            out.print(f"No consent ends within {expiring} days.")
+            out.print(say(shown, "nothing_ends", days=str(expiring)))
         else:
-            out.print("This wallet knows no case yet. `volens wallet join` answers an invitation.")
+            out.print(say(shown, "no_case", command="`volens wallet join`"))
 
     show(value, as_json, human)
 

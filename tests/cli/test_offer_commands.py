@@ -142,7 +142,7 @@ def test_consents_that_run_out_soon(volens, town):
 def test_the_words_of_each_language_have_the_same_slots():
     import re
 
-    from scripts.commands.offers import WORDS
+    from scripts.commands.speaking import WORDS
 
     slots = {
         language: {name: sorted(re.findall(r"\{\w+\}", phrase)) for name, phrase in phrases.items()}

@@ -490,6 +490,9 @@ def test_terms_that_changed_end_a_grant_for_their_channel(forge):
     forge.chain.emit(Superseded(0, terms.issuer, terms.terms, to_hash(phrase("new terms")), True))
     forge.mine()
     standing, ended, new = forms_of(forge)
+    views = forge.services.records.grants(forge.world.patient.address, forge.world.record_hash, 36)
+    (view,) = (view for view in views if view.hash == struct_hash(forge.world.grant()))
+    assert view.new_terms == {"journal": to_hash(phrase("new terms"))}
     assert "journal" in ended
     assert new is None
     assert standing == ("form_superseded" if ended == forge.world.grant().channels else "permitted")

@@ -20,13 +20,19 @@ export interface Statement {
   readonly text: Localised;
 }
 
+/** Which terms of which issuer a form relies on for a channel. */
+export interface NamedTerms {
+  readonly issuer: string;
+  readonly terms: string;
+}
+
 /** A version of the text a patient agrees to, with the issuer and hash of the terms of each channel it names. */
 export interface Form {
   readonly version: number;
   readonly issuer: string;
   readonly title: Localised;
   readonly statements: readonly Statement[];
-  readonly channels: ReadonlyMap<string, { readonly issuer: string; readonly terms: string }>;
+  readonly channels: ReadonlyMap<string, NamedTerms>;
 }
 
 /** What sharing on a channel means for the patient, as its terms of service stood on a day (YYYY-MM-DD). */

@@ -1,30 +1,24 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import vectors from "../../../../tests/vectors/wallet.json";
+import vectors from "../../../../tests/vectors/renewal.json";
+import wallets from "../../../../tests/vectors/wallet.json";
 import { grantHash } from "./book.ts";
 import { documentHash, readForm } from "./documents.ts";
 import { read } from "./model.ts";
 import { matches } from "./summary.ts";
-import { compare, difference, renewed, termsChannel, type Piece } from "./renewal.ts";
+import { compare, difference, oldMayEnd, renewed, renews, termsOf, type Piece } from "./renewal.ts";
 
-const names = new Map(Object.entries(vectors.names));
-const grant = read("Grant", vectors.offer.grants[0]);
+const names = new Map(Object.entries(wallets.names));
+const grant = read("Grant", wallets.offer.grants[0]);
 const NEW = `0x${"ab".repeat(32)}`;
 const marked = (pieces: readonly Piece[]): string[] => pieces.filter((piece) => piece.marked).map(({ text }) => text.trim());
 const joined = (pieces: readonly Piece[]): string => pieces.map(({ text }) => text).join("");
 
 describe("two texts, word by word", () => {
-  test.each([
-    ["He may look.", "He may look.", [], []],
-    ["He may look once.", "He may look twice.", ["once."], ["twice."]],
-    ["a b c d", "a c d e", ["b"], ["e"]],
-    ["", "new words", [], ["new words"]],
-    ["old words", "", ["old words"], []],
-    ["يمكن حذف الصورة", "لا يمكن حذف الصورة", [], ["لا"]],
-  ])("%j and %j", (before, after, gone, come) => {
+  test.each(vectors.differences)("$before and $after", ({ before, after, pieces }) => {
     const found = difference(before, after);
-    expect([marked(found.before), marked(found.after)]).toEqual([gone, come]);
+    expect([found.before, found.after].map((side) => side.map(({ text, marked }) => [text, marked]))).toEqual(pieces);
   });
 
   test("lose nothing, and what is not marked is the same in both", () => {
@@ -47,39 +41,37 @@ describe("two texts, word by word", () => {
 });
 
 describe("two forms", () => {
-  const made = (statements: object[], channels: object = {}) => {
-    const value = {
-      type: "VolensForm", version: 1, issuer: grant.recipient, title: { en: "A form" }, statements, channels,
-    };
-    return readForm(value, documentHash(value));
-  };
-  const before = made([
-    { id: "kept", text: { en: "Kept.", de: "Bleibt." } }, { id: "gone", text: { en: "Gone." } }, { id: "other", text: { en: "Once.", de: "Einmal." } },
-    { id: "hidden", text: { en: "The same.", de: "Dasselbe." } },
-  ]);
-  const after = made([
-    { id: "fresh", text: { en: "Fresh." } }, { id: "kept", text: { en: "Kept.", de: "Bleibt." } }, { id: "other", text: { en: "Twice.", de: "Zweimal." } },
-    { id: "hidden", text: { en: "The same.", de: "Etwas anderes." } },
-  ]);
+  const form = (document: unknown) => readForm(document, documentHash(document));
 
-  test("differ in what is new, other and gone, in whatever language", () => {
-    expect(compare(before, after, "de").map(({ id, before, after, same }) => [id, before, after, same])).toEqual([
-      ["fresh", null, "Fresh.", false], ["kept", "Bleibt.", "Bleibt.", true], ["other", "Einmal.", "Zweimal.", false],
-      ["hidden", "Dasselbe.", "Etwas anderes.", false], ["gone", "Gone.", null, false],
-    ]);
-    // What is other in a language she does not read is still another text: it is not passed over.
-    expect(compare(before, after, "en").find(({ id }) => id === "hidden")?.same).toBe(false);
-    expect(compare(before, before, "ar").every(({ same }) => same)).toBe(true);
+  test.each(vectors.forms)("differ in what is new, other and gone: $language", ({ before, after, language, changes }) => {
+    expect(compare(form(before), form(after), language)).toEqual(changes);
   });
 
-  test("name terms for a channel or what is broader", () => {
-    const terms = { issuer: grant.recipient, terms: NEW };
-    const form = made([{ id: "one", text: { en: "One." } }], { social: terms });
-    expect(["social:mastodon", "social", "journal"].map((code) => termsChannel(form, code))).toEqual(["social", "social", undefined]);
+  test("differ where only a language differs that she does not read: it is not passed over", () => {
+    const [{ before, after }] = vectors.forms as [typeof vectors.forms[0]];
+    expect(compare(form(before), form(after), "en").find(({ id }) => id === "hidden")?.same).toBe(false);
+  });
+
+  test.each(vectors.channels)("have terms for $channel or what is broader: $terms", ({ form: document, channel, terms }) => {
+    expect(termsOf(form(document), channel)?.terms ?? null).toBe(terms);
   });
 });
 
 describe("the same consent under a new form", () => {
+  test.each(vectors.grants)("is the same from Python: $about", ({ grant: old, form, language, renewed: made, hash }) => {
+    const found = renewed(read("Grant", old), form, new Map(Object.entries(vectors.names)), language);
+    expect(found).toEqual(made);
+    expect(grantHash(found)).toBe(hash);
+  });
+
+  test("is known by its salt", () => {
+    for (const one of vectors.renews) expect(renews(read("Grant", one.new), read("Grant", one.old))).toBe(one.renews);
+  });
+
+  test.each(vectors.ends)("ends the old one, $old, only once it counts: $new", ({ old, new: made, ends }) => {
+    expect(oldMayEnd(old, made)).toBe(ends);
+  });
+
   test("says the same, and is another grant", () => {
     const made = renewed(grant, NEW, names, "en");
     const { form, salt, ...rest } = made;

@@ -1,9 +1,12 @@
-/** A consent whose form was replaced: what the texts say differently, and the same consent under the new form. */
+/**
+ * A consent whose form was replaced: what the texts say differently, and the same consent under the new form: the twin of
+ * `wallet/renewal.py`.
+ */
 
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from "@noble/hashes/utils.js";
 
-import { inLanguage, type Form, type Localised } from "./documents.ts";
+import { inLanguage, type Form, type Localised, type NamedTerms } from "./documents.ts";
 import { hash32, read, type Message } from "./model.ts";
 import { matches, summary } from "./summary.ts";
 import { channelLine } from "./vocabulary.ts";
@@ -100,9 +103,10 @@ function pieces(all: readonly string[], common: ReadonlySet<number>): readonly P
   return found;
 }
 
-/** The channel under which a form has terms for a channel: itself or the nearest broader one; undefined where it has none. */
-export function termsChannel(form: Form, channel: string): string | undefined {
-  return channelLine(channel).find((code) => form.channels.has(code));
+/** The terms that a form names for a channel, or for the nearest broader one that it names; undefined where it has none. */
+export function termsOf(form: Form, channel: string): NamedTerms | undefined {
+  const code = channelLine(channel).find((one) => form.channels.has(one));
+  return code === undefined ? undefined : form.channels.get(code);
 }
 
 /**
@@ -117,8 +121,25 @@ export function termsChannel(form: Form, channel: string): string | undefined {
 export function renewed(
   grant: Message<"Grant">, form: string, names: ReadonlyMap<string, string>, language: string,
 ): Message<"Grant"> {
-  const under = hash32(form, "form");
-  const salt = `0x${bytesToHex(keccak_256(concatBytes(CONTEXT, hexToBytes(grant.salt.slice(2)), hexToBytes(under.slice(2)))))}`;
-  const made = { ...grant, form: under, salt, summary: "" };
+  const made = { ...grant, form: hash32(form, "form"), salt: saltOf(grant, form), summary: "" };
   return read("Grant", { ...made, summary: summary(made, names, matches(grant, names) ?? language) });
+}
+
+/** Whether a grant was made by renewing another, as it was or narrower: its salt tells. */
+export function renews(made: Message<"Grant">, old: Message<"Grant">): boolean {
+  return made.record === old.record && made.recipient === old.recipient && made.salt === saltOf(old, made.form);
+}
+
+/**
+ * Whether an old consent may be ended, by its state and that of the one that took its place and was sent.
+ *
+ * Not before the new one counts, unless the old one does not count itself: what she allowed never stops in between.
+ */
+export function oldMayEnd(old: string, made: string): boolean {
+  return made === "granted" || old === "form_superseded";
+}
+
+function saltOf(grant: Message<"Grant">, form: string): string {
+  const parts = [grant.salt, hash32(form, "form")].map((hash) => hexToBytes(hash.slice(2)));
+  return `0x${bytesToHex(keccak_256(concatBytes(CONTEXT, ...parts)))}`;
 }

@@ -89,6 +89,8 @@ export interface Standing {
   readonly standing: string;
   readonly newForm: string | null;
   readonly endedChannels: readonly string[];
+  /** By channel, what took the place of the terms that the form names for it. */
+  readonly newTerms: ReadonlyMap<string, string>;
 }
 
 /** What one side said about an offer: `question` and `decline` are the patient's, `answer` the institution's. */
@@ -244,6 +246,8 @@ export class Client {
         standing: string(view.get("standing"), `${field}.standing`),
         newForm: nullable(view.get("newForm") ?? null, `${field}.newForm`, hash32),
         endedChannels: list(view.get("endedChannels") ?? [], `${field}.endedChannels`, string, 64),
+        newTerms: new Map([...members(view.get("newTerms") ?? {}, `${field}.newTerms`)]
+          .map(([code, terms]) => [code, hash32(terms, `${field}.newTerms.${code}`)])),
       });
     });
   }
