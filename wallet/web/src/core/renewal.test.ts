@@ -12,7 +12,6 @@ import { compare, difference, oldMayEnd, renewed, renews, termsOf, type Piece } 
 const names = new Map(Object.entries(wallets.names));
 const grant = read("Grant", wallets.offer.grants[0]);
 const NEW = `0x${"ab".repeat(32)}`;
-const marked = (pieces: readonly Piece[]): string[] => pieces.filter((piece) => piece.marked).map(({ text }) => text.trim());
 const joined = (pieces: readonly Piece[]): string => pieces.map(({ text }) => text).join("");
 
 describe("two texts, word by word", () => {

@@ -29,6 +29,8 @@ export interface Row {
   readonly elsewhere: boolean;
   /** What took the place of its form, by hash, as the service says. */
   readonly newForm: string | null;
+  /** What took the place of its form's terms, by channel. */
+  readonly newTerms: ReadonlyMap<string, string>;
   /** Channels for which its form, or the form's terms, do not count any more. */
   readonly endedChannels: readonly string[];
   /** Whether its form changed and there is something to do about that. */
@@ -75,10 +77,10 @@ function row(app: App, one: Case, grant: Message<"Grant">, standings: ReadonlyMa
   const left = Math.ceil((grant.validUntil - now) / DAY);
   const days = state === "granted" && left <= SOON ? left : null;
   const agreed = [...contents.waiting, ...contents.handed.map(({ sent }) => sent)].some((signed) => mentions(signed, "Consent"));
-  const { newForm = null, endedChannels = [] } = known?.view ?? {};
+  const { newForm = null, newTerms = new Map<string, string>(), endedChannels = [] } = known?.view ?? {};
   const superseded = state === "form_superseded";
-  const changed = superseded || (state === "granted" && (newForm !== null || endedChannels.length > 0));
-  return { case: one, grant, hash, name: { subject: one.subject, grant: hash }, state, days, active: !OVER.has(state), elsewhere: !agreed, newForm, endedChannels, changed };
+  const changed = superseded || (state === "granted" && (newForm !== null || newTerms.size > 0 || endedChannels.length > 0));
+  return { case: one, grant, hash, name: { subject: one.subject, grant: hash }, state, days, active: !OVER.has(state), elsewhere: !agreed, newForm, newTerms, endedChannels, changed };
 }
 
 /** A state in words. */

@@ -598,6 +598,7 @@ describe("the connection", () => {
 });
 
 describe("a form that changed", () => {
+  const NONE: ReadonlyMap<string, string> = new Map();
   const text = vectors.documents.find(({ document }) => document.type === "VolensForm")?.document as Record<string, unknown>;
   const next = (more: object) => {
     const document = { ...text, version: 2, title: { en: "A new title" }, ...more };
@@ -615,16 +616,32 @@ describe("a form that changed", () => {
 
   test("is told with both texts, which are those of their hashes", async () => {
     const { grant } = await given();
-    const { before, after, terms } = await patient.changedForm(grant, next({}));
-    expect([before.version, after.version, after.title.get("en"), terms]).toEqual([1, 2, "A new title", []]);
+    const { before, after, terms } = await patient.changedForm(grant, next({}), NONE);
+    expect([before.version, after?.version, after?.title.get("en"), terms]).toEqual([1, 2, "A new title", []]);
     const hash = next({});
     service.break = (path) => (path === `/v1/documents/${hash}` ? json({ ...text, version: 3 }) : undefined);
-    await expect(patient.changedForm(grant, hash)).rejects.toThrow("another than the one");
+    await expect(patient.changedForm(grant, hash, NONE)).rejects.toThrow("another than the one");
   });
 
   test("is not believed to be replaced by another issuer's", async () => {
     const { grant } = await given();
-    await expect(patient.changedForm(grant, next({ issuer: vectors.subject }))).rejects.toThrow("not from who made the old one");
+    await expect(patient.changedForm(grant, next({ issuer: vectors.subject }), NONE)).rejects.toThrow("not from who made the old one");
+  });
+
+  test("is also one whose terms alone were replaced, by who wrote the old ones", async () => {
+    const { grant } = await given();
+    const mastodon = vectors.documents.find(({ document }) => document.type === "VolensTerms")?.document as Record<string, unknown>;
+    const shown = (more: object) => {
+      const document = { ...mastodon, version: 2, asOf: "2027-01-01", ...more };
+      const hash = documentHash(document);
+      service.break = (path) => (path === `/v1/documents/${hash}` ? json(document) : undefined);
+      return new Map([["social:mastodon", hash]]);
+    };
+    const { after, terms } = await patient.changedForm(grant, null, shown({ text: { en: "Anybody may copy it." } }));
+    expect(after).toBeNull();
+    expect(terms.map(({ channel, before, after }) => [channel, before.version, after.version, after.text.get("en")]))
+      .toEqual([["social:mastodon", 1, 2, "Anybody may copy it."]]);
+    await expect(patient.changedForm(grant, null, shown({ issuer: vectors.subject }))).rejects.toThrow("not from who made the old ones");
   });
 
   test("is agreed to again, and then the old consent is taken back", async () => {

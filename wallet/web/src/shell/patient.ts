@@ -10,7 +10,7 @@ import { first, follow, verifyEntry } from "../core/log.ts";
 import { CLOCKS_APART, LONGEST_CONSENT, RIGHT_GRANT, RIGHT_REVOKE, address, read, type Message } from "../core/model.ts";
 import { readOffer, readRecord, type Offer } from "../core/offer.ts";
 import { verifyReceipt } from "../core/receipts.ts";
-import { termsChannel } from "../core/renewal.ts";
+import { termsOf } from "../core/renewal.ts";
 import { sign, type RelayedType, type SignedMessage } from "../core/signed_message.ts";
 import { matches } from "../core/summary.ts";
 import type { Domain } from "../core/typed_data.ts";
@@ -45,10 +45,13 @@ export interface OpenedOffer extends Offer {
   readonly forms: ReadonlyMap<string, Form>;
 }
 
-/** The form of a consent and what took its place, with the terms of its channels that are other ones now. */
+/**
+ * The form of a consent and what took its place (null where nothing did), with the terms of its channels that are other ones
+ * now.
+ */
 export interface ChangedForm {
   readonly before: Form;
-  readonly after: Form;
+  readonly after: Form | null;
   readonly terms: readonly { readonly channel: string; readonly before: Terms; readonly after: Terms }[];
 }
 
@@ -216,22 +219,30 @@ export class Patient {
   }
 
   /**
-   * What changed in the form of a consent. The texts are those of the two hashes; that one took the other's place is the
-   * service's word, and only a form of the same issuer is believed to.
+   * What changed in the form of a consent, or in what its places say. The texts are those of their hashes; that one took the
+   * other's place is the service's word, and only a text of the same issuer is believed to.
    *
-   * @throws InvalidInput the new form is another issuer's. InvalidMessage: a text is not the one that its hash names.
+   * @param newForm what took the form's place; null where nothing did.
+   * @param newTerms by channel, what took the place of the form's terms: shown where no new form names others.
+   * @throws InvalidInput a new text is another issuer's. InvalidMessage: a text is not the one that its hash names.
    */
-  async changedForm(grant: Message<"Grant">, newForm: string): Promise<ChangedForm> {
-    const [before, after] = await Promise.all([grant.form, newForm].map(async (hash) => readForm(await this.#client.document(hash), hash)));
-    if (before === undefined || after === undefined || before.issuer !== after.issuer) {
+  async changedForm(grant: Message<"Grant">, newForm: string | null, newTerms: ReadonlyMap<string, string>): Promise<ChangedForm> {
+    const form = async (hash: string) => readForm(await this.#client.document(hash), hash);
+    const [before, after] = await Promise.all([form(grant.form), newForm === null ? null : form(newForm)]);
+    if (after !== null && before.issuer !== after.issuer) {
       throw new InvalidInput("The new form is not from who made the old one. Do not agree to it; ask your institution.");
     }
-    const terms = grant.channels.flatMap((asked) => {
-      const [old, now] = [termsChannel(before, asked), termsChannel(after, asked)];
-      const same = old === undefined || now === undefined || before.channels.get(old)?.terms === after.channels.get(now)?.terms;
-      return same ? [] : [{ channel: asked, before: this.terms(before, old), after: this.terms(after, now) }];
-    }).map(async (one) => ({ ...one, before: await one.before, after: await one.after }));
-    return { before, after, terms: await Promise.all(terms) };
+    const found = grant.channels.map(async (channel) => {
+      const old = termsOf(before, channel)?.terms;
+      const now = after === null ? newTerms.get(channel) : termsOf(after, channel)?.terms;
+      if (old === undefined || now === undefined || old === now) return null;
+      const [was, is] = await Promise.all([old, now].map(async (hash) => readTerms(await this.#client.document(hash), hash)));
+      if (was === undefined || is === undefined || (after === null && was.issuer !== is.issuer)) {
+        throw new InvalidInput("The new terms are not from who made the old ones. Ask your institution.");
+      }
+      return { channel, before: was, after: is };
+    });
+    return { before, after, terms: (await Promise.all(found)).filter((one) => one !== null) };
   }
 
   /**

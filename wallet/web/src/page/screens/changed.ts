@@ -1,6 +1,6 @@
 /** A consent whose form changed: what changed, in words; agree again under the new form, end it, or leave it. */
 
-import { change, compare, difference, renewed, termsChannel, type Change, type Piece } from "../../core/renewal.ts";
+import { change, compare, difference, renewed, termsOf, type Change, type Piece } from "../../core/renewal.ts";
 import type { ChangedForm } from "../../shell/patient.ts";
 import type { App } from "../app.ts";
 import { choice, facts, group, h, name, on, type Child } from "../dom.ts";
@@ -15,12 +15,13 @@ export async function changed(
   app: App, row: Row, names: ReadonlyMap<string, string>, understood: Set<string> = new Set(),
 ): Promise<Screen> {
   const { page } = app;
-  const { grant, newForm } = row;
+  const { grant, newForm, newTerms } = row;
   const who = whoOf(page, grant, names);
   const from = `\u2068${names.get(row.case.controller) ?? row.case.controller}\u2069`;
-  const found = newForm === null ? null : await app.open.patient.changedForm(grant, newForm);
+  const found = newForm === null && newTerms.size === 0 ? null : await app.open.patient.changedForm(grant, newForm, newTerms);
+  const after = found?.after ?? null;
   // Under a form that says nothing of a place the same consent cannot be given.
-  const possible = found !== null && grant.channels.every((code) => termsChannel(found.after, code) !== undefined) && names.size > 0;
+  const possible = after !== null && grant.channels.every((code) => termsOf(after, code) !== undefined) && names.size > 0;
   const problem = h("p", { class: "problem", role: "alert" });
   const boxes: HTMLInputElement[] = [];
   const renew = (): unknown => {
@@ -37,9 +38,10 @@ export async function changed(
   return {
     title: page.t("changed.title"),
     body: [
-      h("p", { class: "lead" }, page.t(found === null ? "changed.gone" : superseded ? "changed.ended" : "changed.counts", { name: from })),
+      h("p", { class: "lead" }, page.t(
+        found === null ? "changed.gone" : after === null ? "changed.terms" : superseded ? "changed.ended" : "changed.counts", { name: from })),
       h("p", {}, h("span", { class: row.active ? "state on" : "state" }, stateWords(page, row))),
-      !superseded && row.endedChannels.length > 0 && h("div", { class: "warning" }, h("p", {},
+      (!superseded || after === null) && row.endedChannels.length > 0 && h("div", { class: "warning" }, h("p", {},
         page.t("changed.places", { places: listed(page, row.endedChannels.map((code) => channelWords(page, code))) }))),
       h("div", { class: "card" }, facts([
         [page.t("consents.who"), name(who)],
@@ -48,7 +50,8 @@ export async function changed(
         [page.t("consents.until"), page.day(grant.validUntil - 1)],
       ])),
       ...(found === null ? [] : texts(page, found, possible, understood, boxes)),
-      !possible && h("div", { class: "warning" }, h("p", {}, page.t("changed.none", { name: from }))),
+      !possible && h("div", { class: "warning" }, h("p", {},
+        page.t(found !== null && after === null ? "changed.terms.none" : "changed.none", { name: from }))),
       problem,
       possible && h("p", { class: "hint" }, page.t("changed.renew.hint")),
       h("div", { class: "actions" },
@@ -63,10 +66,9 @@ export async function changed(
 
 /** What the two forms say: what is new or other to be ticked where it can be agreed to, what went, and what stays. */
 function texts(page: Page, { before, after, terms }: ChangedForm, possible: boolean, understood: Set<string>, boxes: HTMLInputElement[]): Child[] {
-  const title = change("", before.title, after.title, page.language);
-  const all = compare(before, after, page.language);
-  const tick = (one: Change, words: HTMLElement): HTMLElement => {
-    const key = `${one.id} ${one.after ?? ""}`;
+  const title = change("", before.title, (after ?? before).title, page.language);
+  const all = after === null ? [] : compare(before, after, page.language);
+  const tick = (key: string, words: Child): HTMLElement => {
     const { row, input } = choice("checkbox", "statement", key, words, understood.has(key));
     boxes.push(on(input, { change: () => { input.checked ? understood.add(key) : understood.delete(key); } }));
     return row;
@@ -74,13 +76,15 @@ function texts(page: Page, { before, after, terms }: ChangedForm, possible: bool
   const rows = all.filter(({ same }) => !same).map((one) => {
     const { old, now } = sides(page, one);
     if (now === null) return h("div", { class: "card" }, old);
-    return h("div", { class: "card" }, old, possible ? tick(one, now) : h("p", {}, now));
+    return h("div", { class: "card" }, old, possible ? tick(`${one.id} ${one.after ?? ""}`, now) : h("p", {}, now));
   });
   const same = all.filter((one) => one.same);
   const other = terms.map((one) => {
     const { old, now } = sides(page, change("", one.before.text, one.after.text, page.language));
-    return h("details", { class: "card" }, h("summary", {}, h("bdi", {}, channelWords(page, one.channel))),
-      h("p", { class: "hint" }, page.t("offer.terms.as_of", { date: page.day(Date.parse(one.after.asOf) / 1000) })), old, h("p", {}, now));
+    const place = channelWords(page, one.channel);
+    return h("section", { class: "card" }, h("h3", {}, h("bdi", {}, place)),
+      h("p", { class: "hint" }, page.t("offer.terms.as_of", { date: page.day(Date.parse(one.after.asOf) / 1000) })), old, h("p", {}, now),
+      possible && tick(`terms ${one.channel}`, page.t("changed.terms.read", { place: `\u2068${place}\u2069` })));
   });
   const heading = sides(page, title);
   return [
