@@ -1,6 +1,7 @@
 """What the suites share: no sockets, and a ready world with everybody in it over an in-memory chain."""
 
 import hashlib
+import signal
 import threading
 import warnings
 from contextlib import suppress
@@ -43,6 +44,11 @@ CONFIRMATIONS = 2
 MAX_AGE = 36
 RATES = ("rate_per_address", "rate_per_party", "rate_signatures", "rate_withdrawals", "heavy_at_once")
 """No limits, unless a test is about them."""
+
+
+def pytest_configure() -> None:
+    """Ctrl-C counts, also for what the tests start, where a shell that started them in the background took it away."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
