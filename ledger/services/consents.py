@@ -16,6 +16,7 @@ from ledger.model import (
     Consent,
     Grant,
     Hash,
+    RevokeAll,
     given_at,
 )
 from ledger.ports import StoredRecord, Transaction
@@ -67,6 +68,11 @@ def check_consent(tx: Transaction, consent: Consent, snapshot: Snapshot, now: in
         raise Conflict(
             "Everything was taken back before this consent was given, which counts as 30 days before its deadline. "
             f"Sign it with a deadline of at least {earliest}."
+        )
+    if consent.subject in denied.revoked_before and _is_being_taken_back(tx, consent):
+        raise Conflict(
+            "Everything is being taken back, and that is not recorded yet: it would end this consent, too. "
+            "Sign it when it is recorded."
         )
     records = []
     for position, grant in enumerate(consent.grants):
@@ -128,6 +134,17 @@ def deadline_from(tx: Transaction, subject: Address, state: LedgerState) -> int:
 def _earliest(subject: Address, state: LedgerState, denied: Denials) -> int:
     before = taken_back_until(subject, state, denied)
     return before + LONGEST_CONSENT + 1 if before else 0
+
+
+def _is_being_taken_back(tx: Transaction, consent: Consent) -> bool:
+    """Whether what takes everything back is on its way: dated ahead, it is cut to the block in which it lands."""
+    return any(
+        isinstance(relay.message, RevokeAll)
+        and relay.message.subject == consent.subject
+        and relay.message.before >= given_at(consent.deadline)
+        and relay.status != "recorded"
+        for relay in tx.open_relays()
+    )
 
 
 def party_names(state: LedgerState, parties: Collection[Address] | None = None) -> dict[Address, str]:

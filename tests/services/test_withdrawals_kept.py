@@ -4,17 +4,22 @@ back here is not brought to the chain by ourselves."""
 import pytest
 
 from ledger.adapters.store import SqlStore
+from ledger.decisions import decide
+from ledger.errors import Conflict
+from ledger.evidence import Denials
 from ledger.model import (
     CLOCKS_APART,
     LONGEST_CONSENT,
     RIGHT_GRANT,
     RIGHT_REVOKE,
     Closure,
+    Consent,
     Delegation,
     Revocation,
     RevokeAll,
     Suspension,
 )
+from ledger.services.evidence import gather
 from ledger.services.intake import FUTURE
 from ledger.typed_data import struct_hash
 from scripts.vector_sources.world import DAY
@@ -111,3 +116,69 @@ def test_what_was_taken_back_here_is_not_brought_to_the_chain(make_forge, ahead)
     forge.settle()
     assert status(forge, consent) == ("failed", "AlreadyRevoked")
     assert not entry(forge, w.grant()).granted_at
+
+
+def by_chain(forge):
+    """What somebody answers who has the openings and reads the chain alone."""
+    w = forge.world
+    with forge.services.index.at_head() as snapshot, forge.store.begin() as tx:
+        evidence = gather(tx, w.record_hash, forge.domain).evidence(snapshot.state, Denials())
+        return str(decide(w.question(), evidence, snapshot.moment(forge.chain.now, 36)).reason)
+
+
+def take_all_back(forge, ahead):
+    """Everything is taken back, dated ahead, and final; when the block was that it is cut to."""
+    message = RevokeAll(forge.world.patient.address, forge.chain.now + ahead)
+    relay = forge.accept(message)
+    forge.settle()
+    assert status(forge, relay) == ("final", None)
+    return message, forge.chain.state.subject(forge.world.patient.address).revoked_before
+
+
+@pytest.mark.parametrize("given", [-1, 0])
+def test_taking_everything_back_ahead_of_time_reaches_its_block(make_forge, given):
+    forge = make_forge(stage="registered")
+    message, block = take_all_back(forge, FUTURE)
+    assert forge.chain.now < message.before
+    with pytest.raises(Conflict, match=str(block + 1 + LONGEST_CONSENT)):
+        forge.accept(Consent(message.subject, forge.grants(), block + given + LONGEST_CONSENT))
+
+
+def test_taking_everything_back_ahead_of_time_does_not_reach_behind_its_block(make_forge):
+    """She agreed anew after it was recorded, and before the time that it names: on chain that stands, and so here."""
+    forge = make_forge(stage="registered")
+    message, block = take_all_back(forge, FUTURE)
+    forge.accept(Consent(message.subject, forge.grants(), block + 1 + LONGEST_CONSENT))
+    forge.settle()
+    assert block < entry(forge, forge.world.grant()).granted_at < message.before
+    assert (forge.reason(), by_chain(forge)) == ("permitted", "permitted")
+    forge.restart()
+    assert forge.reason() == "permitted"
+
+
+@pytest.mark.parametrize("ahead", [1, FUTURE])
+def test_a_consent_is_not_taken_while_what_would_end_it_is_on_its_way(make_forge, ahead):
+    """It is cut to the block in which it lands, which nobody knows yet; the consent could be recorded before."""
+    forge = make_forge(stage="registered")
+    w, now = forge.world, forge.chain.now
+    forge.accept(RevokeAll(w.patient.address, now + ahead))
+    consent = Consent(w.patient.address, forge.grants(), now + 1 + LONGEST_CONSENT)
+    with pytest.raises(Conflict, match="not recorded yet"):
+        forge.accept(consent)
+    signed = consent, w.patient.address, forge.signature(consent, w.patient)
+    with pytest.raises(Conflict, match="not recorded yet"):
+        forge.services.cohorts.accept(w.hospital.address, [signed])
+    forge.settle()
+    forge.accept(Consent(w.patient.address, forge.grants(), forge.chain.now + LONGEST_CONSENT))
+    forge.settle()
+    assert (forge.reason(), by_chain(forge)) == ("permitted", "permitted")
+
+
+def test_taking_everything_back_ahead_of_time_again_ends_what_was_given_since(make_forge):
+    """Anybody may hand the same word in again until the time it names: here it then counts until now."""
+    forge = make_forge(stage="registered")
+    message, block = take_all_back(forge, FUTURE)
+    forge.accept(Consent(message.subject, forge.grants(), block + 1 + LONGEST_CONSENT))
+    forge.settle()
+    assert forge.accept(message).status == "final"
+    assert (forge.reason(), by_chain(forge)) == ("revoked", "permitted"), "the service denies more, never less"
