@@ -1,13 +1,14 @@
 """What is done on chain by hand: listing parties in the Directory, publishing forms and terms."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from client.http import Client
 from ledger.adapters.chain import Web3Sender, call_data
 from ledger.adapters.node import Node
 from ledger.deployment import DEVELOPMENT_ACCOUNTS, DEVELOPMENT_CHAINS, Deployment
-from ledger.documents import ChannelTerms, Form, Profile, channel_terms, publication_form
+from ledger.documents import ChannelTerms, Form, Profile, Terms, channel_terms, publication_form
 from ledger.errors import InvalidInput, Refused
 from ledger.model import ZERO_ADDRESS, Address, Hash
 from ledger.ports import Call
@@ -122,7 +123,7 @@ def replace_form(
         InvalidInput: the forms do not follow each other, or are not the issuer's.
         Refused: the service does not know the old form or terms that the new one names, or the old one has ended.
     """
-    issuer, before = new.issuer, Form.from_json(client.get(f"/v1/documents/{old}"))
+    issuer, before = new.issuer, _form(client, old)
     if before.hash != old or before.issuer != issuer:
         raise InvalidInput("The form that would be replaced is another issuer's.")
     if new.version <= before.version:
@@ -130,11 +131,66 @@ def replace_form(
     for code, terms in new.channels.items():
         if not _published(client, terms.terms):
             raise InvalidInput(f"The service knows no terms {terms.terms}, which the new form names for {code}.")
+    _supersede(rpc_url, deployment, secret, old, new, material, client)
+
+
+def replace_terms(
+    rpc_url: str,
+    deployment: Deployment,
+    secret: bytes,
+    old: Hash,
+    terms: Sequence[Terms],
+    material: bool,
+    client: Client,
+) -> Form:
+    """Publish terms in place of those that a form names, and the same form with them in its place; returns that form.
+
+    A patient agrees to terms through a form: without one that names the new terms nobody could agree again. The change
+    of the form does not matter by itself, so only what was agreed to for the channels of these terms ends. Going on
+    after a failure in the middle is asking again.
+
+    Args:
+        secret: the issuer's key, of the form and of the terms; its account pays.
+        material: whether the change of the terms matters.
+
+    Raises:
+        InvalidInput: the form does not name terms for a channel, or others' ones, or the new ones do not follow them.
+        Refused: the service does not know the old form or its terms, or one of them has ended.
+    """
+    before = _form(client, old)
+    for one in terms:
+        named = before.channels.get(one.channel)
+        if named is None:
+            raise InvalidInput(f"The form names no terms for {one.channel}.")
+        if {named.issuer, one.issuer} != {before.issuer}:
+            raise InvalidInput(f"The terms for {one.channel} are not of the form's issuer, who could replace them.")
+        earlier = Terms.from_json(client.get(f"/v1/documents/{named.terms}"))
+        if one.version <= earlier.version:
+            raise InvalidInput(
+                f"The new terms must have a higher version than {earlier.version}, that of the old ones."
+            )
+    if len({one.channel for one in terms}) != len(terms):
+        raise InvalidInput("Two of the terms are for the same channel.")
+    for one in terms:
+        _supersede(rpc_url, deployment, secret, before.channels[one.channel].terms, one, material, client)
+    channels = {one.channel: ChannelTerms(one.issuer, one.hash) for one in terms}
+    new = replace(before, version=before.version + 1, channels={**before.channels, **channels})
+    replace_form(rpc_url, deployment, secret, old, new, False, client)
+    return new
+
+
+def _supersede(
+    rpc_url: str, deployment: Deployment, secret: bytes, old: Hash, new: Form | Terms, material: bool, client: Client
+) -> None:
     call = Call("PolicyRegistry", "supersede", (bytes.fromhex(old[2:]), bytes.fromhex(new.hash[2:]), material))
-    # It may have been replaced by this very form, and the service not told: it refuses a form that nobody published.
+    # It may have been replaced by this very document, and the service not told: it refuses what nobody published.
     if Web3Sender(Node(rpc_url), deployment, secret).simulate(call) != "AlreadySuperseded":
         transact(rpc_url, deployment, secret, call)
     client.post("/v1/documents", new.to_json())
+
+
+def _form(client: Client, name: Hash) -> Form:
+    return Form.from_json(client.get(f"/v1/documents/{name}"))
 
 
 def _published(client: Client, document: Hash) -> bool:

@@ -278,17 +278,12 @@ def replace(
     as_json: Json = False,
 ) -> None:
     """Publish a form in place of another. What was agreed to under the old one ends, unless with --immaterial."""
-    from ledger.documents import MAX_DOCUMENT, Form
+    from ledger.documents import Form
     from ledger.errors import InvalidInput
     from ledger.model import hash32
     from scripts import parties
 
-    name = hash32(old.lower(), "old")
-    try:
-        data = file.read_bytes()[: 2 * MAX_DOCUMENT]
-        form = Form.from_json(json.loads(data))
-    except (OSError, ValueError, RecursionError):
-        raise InvalidInput(f"The form file {file} cannot be read, or is not JSON.") from None
+    name, form = hash32(old.lower(), "old"), Form.from_json(_document(file))
     keys = load_keys(key, passphrase_file)
     if form.issuer != keys.address:
         raise InvalidInput(f"The form is of {form.issuer}, and the key of {keys.address}.")
@@ -297,3 +292,50 @@ def replace(
     ends = "goes on counting" if immaterial else "has ended until the patients agree again"
     value = {"form": form.hash, "replaces": name, "material": not immaterial}
     show(value, as_json, lambda: out.print(f"form {form.hash}\nWhat was agreed to under {name} {ends}."))
+
+
+@command(forms)
+def replace_terms(
+    form: Annotated[str, typer.Argument(help="The hash of the form that names the old terms.")],
+    files: Annotated[list[Path], typer.Argument(help="The new terms: documents of type VolensTerms, as JSON.")],
+    key: KeyFile,
+    immaterial: Annotated[
+        bool, typer.Option("--immaterial", help="The change does not matter: what was agreed to goes on counting.")
+    ] = False,
+    url: Url = DEFAULT_URL,
+    rpc_url: RpcUrl = DEFAULT_RPC,
+    deployment: Facts = DEFAULT_FACTS,
+    passphrase_file: PassphraseFile = None,
+    as_json: Json = False,
+) -> None:
+    """Publish terms in place of those that a form names, and the form with them. Only their channels are touched."""
+    from ledger.documents import Terms
+    from ledger.errors import InvalidInput
+    from ledger.model import hash32
+    from scripts import parties
+
+    name, terms = hash32(form.lower(), "form"), [Terms.from_json(_document(file)) for file in files]
+    keys, facts = load_keys(key, passphrase_file), load_deployment(deployment)
+    for one in terms:
+        if one.issuer != keys.address:
+            raise InvalidInput(f"The terms are of {one.issuer}, and the key of {keys.address}.")
+    new = parties.replace_terms(rpc_url, facts, keys.secret.reveal(), name, terms, not immaterial, connect(url))
+    ends = "goes on counting" if immaterial else "has ended until the patients agree again"
+    places = ", ".join(one.channel for one in terms)
+    value = {"form": new.hash, "replaces": name, "terms": {one.channel: one.hash for one in terms}}
+    show(
+        value | {"material": not immaterial},
+        as_json,
+        lambda: out.print(f"form {new.hash}\nWhat was agreed to for {places} under {name} {ends}."),
+    )
+
+
+def _document(file: Path) -> Any:
+    """A document's JSON from a file."""
+    from ledger.documents import MAX_DOCUMENT
+    from ledger.errors import InvalidInput
+
+    try:
+        return json.loads(file.read_bytes()[: 2 * MAX_DOCUMENT])
+    except (OSError, ValueError, RecursionError):
+        raise InvalidInput(f"The file {file} cannot be read, or is not JSON.") from None

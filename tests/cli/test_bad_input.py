@@ -184,6 +184,11 @@ CASES = {
         ("form", "replace", HASH, "text.json", "--key", "party.json", "--deployment", "facts.json", *P),
         2, "is not JSON",
     ),
+    "form: terms replaced by text": (
+        ("form", "replace-terms", HASH, "text.json", "--key", "party.json", "--deployment", "facts.json", *P),
+        2,
+        "cannot be read, or is not JSON",
+    ),
     "form: replaced by a list": (
         ("form", "replace", HASH, "list.json", "--key", "party.json", "--deployment", "facts.json", *P),
         2, "must be an object",

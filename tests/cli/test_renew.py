@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ledger.documents import Form, Statement
+from ledger.documents import Form, Statement, Terms
+from ledger.ports import Call
 from ledger.typed_data import struct_hash
 from scripts.commands.speaking import WORDS
-from scripts.parties import publish, replace_form
+from scripts.parties import publish, replace_form, replace_terms, transact
 from wallet.renewal import renews
 
 PAGE = Path(__file__).parents[2] / "wallet" / "web" / "src" / "languages"
@@ -48,12 +49,25 @@ class Forms:
         replace_form(self.town.rpc_url, self.town.stack.deployment, self.secret, old.hash, new, material, self.client)
         self.form = Form.from_json(self.client.get(f"/v1/documents/{new.hash}"))
 
+    def new_terms(self, channel, **changes):
+        """The terms of a channel of the form, in another version."""
+        old = Terms.from_json(self.client.get(f"/v1/documents/{self.form.channels[channel].terms}"))
+        text = dict(old.text) | {"en": f"{old.text['en']} Anybody may copy it."}
+        return replace(old, **({"version": old.version + 1, "text": text} | changes))
+
     def states(self, record):
         views = self.town.institution()._client.get(f"/v1/records/{record}/grants")
         return {view["id"]: view["standing"] for view in views}
 
     def asked(self, record):
         return self.town.recipient().ask(record, "case-report", "journal", items=["narrative.md"]).reason
+
+
+def supersede(forms, old, new):
+    """Replace a document on the chain, and nothing else."""
+    call = Call("PolicyRegistry", "supersede", (bytes.fromhex(old[2:]), bytes.fromhex(new.hash[2:]), True))
+    transact(forms.town.rpc_url, forms.town.stack.deployment, forms.secret, call)
+    forms.client.post("/v1/documents", new.to_json())
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +136,44 @@ def test_a_place_of_which_the_new_form_says_nothing_can_be_left_out(volens, town
     volens(*renew).refused(2, "says nothing of social:mastodon")
     assert volens(*renew, "--channel", "journal").code == 0
     forms.change(material=True, channels=full)
+
+
+@pytest.mark.node
+def test_terms_that_changed_are_agreed_to_again_like_a_form(volens, town, forms, tmp_path):
+    record, old = forms.consented(("journal", "social:mastodon"))
+    new = forms.new_terms("social:mastodon")
+    (tmp_path / "terms.json").write_bytes(new.to_bytes())
+    on_chain = ("--rpc-url", town.rpc_url, "--deployment", town.facts)
+    replacing = ("form", "replace-terms", forms.form.hash, "terms.json", *on_chain)
+    volens(*replacing, *town.key("stranger")).refused(2, "The terms are of")
+    done = volens(*replacing, *town.key("hospital"), "--json").json
+    assert volens(*replacing, *town.key("hospital"), "--json").json == done, "asking again goes on"
+    forms.form = Form.from_json(forms.client.get(f"/v1/documents/{done['form']}"))
+    assert forms.form.channels["social:mastodon"].terms == done["terms"]["social:mastodon"] == new.hash
+    assert forms.states(record) == {struct_hash(old): "granted"}, "what is allowed elsewhere goes on"
+    assert forms.asked(record) == "permitted"
+    renew = ("wallet", "renew", struct_hash(old), *town.wallet)
+    asked = volens(*renew).out
+    assert "It does not count any more for:" in asked
+    assert "{+Anybody may copy it.+}" in asked
+    made = volens(*renew, "--yes", "--json").json
+    assert forms.states(record) == {struct_hash(old): "revoked", made["grant"]: "granted"}
+
+
+@pytest.mark.node
+def test_terms_that_changed_without_a_form_are_shown(volens, town, forms):
+    _, old = forms.consented(("social:mastodon",))
+    new = forms.new_terms("social:mastodon")
+    supersede(forms, forms.form.channels["social:mastodon"].terms, new)
+    shown = volens("wallet", "renew", struct_hash(old), *town.wallet, "--yes")
+    assert (shown.code, "no new form yet" in shown.err) == (2, True)
+    assert "{+Anybody may copy it.+}" in shown.out
+    # The institution follows with a form that names them.
+    hospital = town.keys["hospital"].secret.reveal()
+    forms.form = replace_terms(
+        town.rpc_url, town.stack.deployment, hospital, forms.form.hash, [new], True, forms.client
+    )
+    assert volens("wallet", "renew", struct_hash(old), *town.wallet, "--yes").code == 0
 
 
 @pytest.mark.node

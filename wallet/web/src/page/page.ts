@@ -12,7 +12,8 @@ export interface Screen {
   readonly body: readonly Child[];
 }
 
-type Draw = () => Promise<Screen> | Screen;
+/** Draws a screen, in the language of the moment. */
+export type Draw = () => Promise<Screen> | Screen;
 
 /** Milliseconds for which something that was done is told. */
 const TOLD = 8000;

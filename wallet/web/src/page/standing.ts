@@ -3,6 +3,8 @@
 import { grantHash, type Case, type Named } from "../core/book.ts";
 import { Unavailable, VolensError } from "../core/errors.ts";
 import type { Message } from "../core/model.ts";
+import { renews } from "../core/renewal.ts";
+import type { SignedMessage } from "../core/signed_message.ts";
 import { ENDED, own, stateOf, type Known } from "../core/standing.ts";
 import { en, type MessageKey } from "../languages/index.ts";
 import type { Standing } from "../shell/client.ts";
@@ -35,52 +37,85 @@ export interface Row {
   readonly endedChannels: readonly string[];
   /** Whether its form changed and there is something to do about that. */
   readonly changed: boolean;
+  /** She gave it again under the new form already, and took that back: that grant cannot be given any more. */
+  readonly spent: boolean;
 }
 
-/** Every consent of some cases. `reached` is false when the service did not answer for one of them. */
-export async function rows(app: App, cases: readonly Case[]): Promise<{ readonly rows: readonly Row[]; readonly reached: boolean }> {
-  let reached = true;
+/** Consents, and which of them took the place of which: the new one by the old one, while neither was ended. */
+export interface Rows {
+  readonly rows: readonly Row[];
+  /** Whether the service answered for all of them. */
+  readonly reached: boolean;
+  readonly renewals: ReadonlyMap<Row, Row>;
+}
+
+/** States of a consent that the service does not have, or that it let lapse. */
+export const UNSENT: ReadonlySet<string> = new Set(["not_sent", "unrecorded"]);
+
+/** Every consent of some cases. */
+export async function rows(app: App, cases: readonly Case[]): Promise<Rows> {
   const found = await Promise.all(cases.map(async (one) => {
-    let standings: ReadonlyMap<string, Known<Standing>> = new Map();
+    let standings: ReadonlyMap<string, Known<Standing>> | null = null;
     try {
       standings = own(await app.open.patient.standings(one), one.subject);
     } catch (error) {
       if (!(error instanceof Unavailable) && !(error instanceof VolensError && error.code === "unavailable")) throw error;
-      reached = false;
     }
     const known = app.open.wallet.contents.cases.find(({ index }) => index === one.index) ?? one; // perhaps more by now
-    return known.grants.map((grant) => row(app, one, grant, standings, reached));
+    const all = known.grants.map((grant) => row(app, one, grant, standings));
+    return { reached: standings !== null, rows: all.map((old) => ({ ...old, spent: all.some((made) =>
+      made.grant.form === old.newForm && renews(made.grant, old.grant) && !stands(made)) })) };
   }));
-  return { rows: found.flat(), reached };
+  const renewals = found.flatMap(({ rows: all }) => all.filter(stands).flatMap((old) => {
+    const made = all.findLast((other) => stands(other) && renews(other.grant, old.grant));
+    return made === undefined ? [] : [[old, made] as const];
+  }));
+  return { rows: found.flatMap(({ rows: all }) => all), reached: found.every(({ reached }) => reached), renewals: new Map(renewals) };
+}
+
+/** Whether nobody has ended a consent, and its time is not over. */
+function stands({ active, state }: Row): boolean {
+  return active || state === "form_superseded";
 }
 
 /** States in which a consent permits nothing, and never will by itself. */
-const OVER: ReadonlySet<string> = new Set([...ENDED, "stopping", "expired", "form_superseded"]);
+const OVER: ReadonlySet<string> = new Set([...ENDED, "stopping", "stop_not_sent", "expired", "form_superseded"]);
 
-function row(app: App, one: Case, grant: Message<"Grant">, standings: ReadonlyMap<string, Known<Standing>>, reached: boolean): Row {
+/** `standings`: what the service says; null when it did not answer. */
+function row(app: App, one: Case, grant: Message<"Grant">, standings: ReadonlyMap<string, Known<Standing>> | null): Row {
   const hash = grantHash(grant);
   const { contents } = app.open.wallet;
   const now = app.open.client.now();
-  const mentions = ({ type, message }: { type: string; message: unknown }, wanted: string): boolean => {
+  const among = (all: readonly SignedMessage[], wanted: string): readonly SignedMessage[] => all.filter(({ type, message }) => {
     const { subject, grants = [] } = message as { subject: string; grants?: readonly Message<"Grant">[] };
     return type === wanted && subject === one.subject && grants.some((other) => grantHash(other) === hash);
-  };
-  const known = standings.get(hash);
+  });
+  const [waiting, handed] = [contents.waiting, contents.handed.map(({ sent }) => sent)];
+  const known = standings?.get(hash);
   const stated = known && stateOf(known, grant, now);
-  const withdrawn = [...contents.waiting, ...contents.handed.map(({ sent }) => sent)].some((signed) => mentions(signed, "Revocation"));
-  let state = stated ?? (reached ? "waiting" : "unknown");
-  if (stated === "no_consent" || stated === "awaiting_confirmations") state = "waiting";
+  let state = stated ?? (standings === null ? "unknown" : "no_consent");
+  if (state === "awaiting_confirmations") state = "waiting";
+  if (state === "no_consent") {
+    // On its way is what was handed in and can still be recorded.
+    const coming = among(handed, "Consent").some(({ message }) => Number(message["deadline"]) >= now);
+    state = coming ? "waiting" : "unrecorded";
+  }
   // What was never handed in is not on its way, and what is waiting may be stopped already.
-  if (state === "waiting" && contents.waiting.some((signed) => mentions(signed, "Consent"))) state = "not_sent";
-  if (state !== "revoked" && withdrawn) state = "stopping";
+  const unsent = among(waiting, "Consent").length > 0;
+  if (unsent && (state === "unrecorded" || state === "unknown")) state = "not_sent";
+  const stop = among(handed, "Revocation").length > 0 ? "stopping" : among(waiting, "Revocation").length > 0 ? "stop_not_sent" : null;
+  if (state !== "revoked" && stop !== null) state = stop;
   if ((!OVER.has(state) || state === "form_superseded") && grant.validUntil <= now) state = "expired";
   const left = Math.ceil((grant.validUntil - now) / DAY);
   const days = state === "granted" && left <= SOON ? left : null;
-  const agreed = [...contents.waiting, ...contents.handed.map(({ sent }) => sent)].some((signed) => mentions(signed, "Consent"));
+  const elsewhere = stated !== undefined && stated !== "no_consent" && !unsent && among(handed, "Consent").length === 0;
   const { newForm = null, newTerms = new Map<string, string>(), endedChannels = [] } = known?.view ?? {};
-  const superseded = state === "form_superseded";
-  const changed = superseded || (state === "granted" && (newForm !== null || newTerms.size > 0 || endedChannels.length > 0));
-  return { case: one, grant, hash, name: { subject: one.subject, grant: hash }, state, days, active: !OVER.has(state), elsewhere: !agreed, newForm, newTerms, endedChannels, changed };
+  const counts = state === "granted" || state === "further_consent_needed";
+  const changed = state === "form_superseded" || (counts && (newForm !== null || newTerms.size > 0 || endedChannels.length > 0));
+  return {
+    case: one, grant, hash, name: { subject: one.subject, grant: hash }, state, days, active: !OVER.has(state), elsewhere,
+    newForm, newTerms, endedChannels, changed, spent: false,
+  };
 }
 
 /** A state in words. */

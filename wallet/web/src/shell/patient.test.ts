@@ -644,26 +644,48 @@ describe("a form that changed", () => {
     await expect(patient.changedForm(grant, null, shown({ issuer: vectors.subject }))).rejects.toThrow("not from who made the old ones");
   });
 
-  test("is agreed to again, and then the old consent is taken back", async () => {
+  test("is agreed to again, and the old consent is taken back at once where it does not count itself", async () => {
     const { offer, grant } = await given();
     const renewal = renewed(grant, next({}), offer.names, "en");
-    const sent = await patient.renew(theCase(), grant, renewal, offer.names);
-    expect(sent.relayed).not.toBeNull();
+    expect(await patient.renew(theCase(), grant, renewal, offer.names, "form_superseded")).toEqual({ consent: "sent", ended: "sent", refusal: null });
     expect(service.messages.map(({ type }) => type)).toEqual(["Consent", "Consent", "Revocation"]);
     const [, consent, revocation] = service.messages.map(({ message }) => message["grants"] as object[]);
     expect([consent, revocation]).toEqual([[renewal], [grant]]);
     expect(theCase().grants.map(grantHash)).toContain(grantHash(renewal));
   });
 
-  test("leaves the old consent alone while the new one is not taken", async () => {
+  test("is agreed to again, and the old consent that counts goes on until the new one does", async () => {
     const { offer, grant } = await given();
     const renewal = renewed(grant, next({}), offer.names, "en");
+    expect(await patient.renew(theCase(), grant, renewal, offer.names, "granted")).toEqual({ consent: "sent", ended: null, refusal: null });
+    expect(service.messages.map(({ type }) => type)).toEqual(["Consent", "Consent"]);
+  });
+
+  test("leaves the old consent alone while the new one is not taken, and is finished later", async () => {
+    const { offer, grant } = await given();
+    const renewal = renewed(grant, next({}), offer.names, "en");
+    const renew = () => patient.renew(theCase(), grant, renewal, offer.names, "form_superseded");
     service.down = true;
-    expect((await patient.renew(theCase(), grant, renewal, offer.names)).relayed).toBeNull();
-    expect(wallet.contents.waiting.map(({ type }) => type)).toEqual(["Consent"]);
+    expect(await renew()).toEqual({ consent: "waits", ended: null, refusal: null });
+    expect(await renew()).toMatchObject({ consent: "waits" });
+    expect(wallet.contents.waiting.map(({ type }) => type), "signed anew, not twice").toEqual(["Consent"]);
     service.down = false;
     service.break = (path) => (path === PATHS.Consent ? problem(400, "invalid_message", "form: has ended") : undefined);
-    await expect(patient.renew(theCase(), grant, renewal, offer.names)).rejects.toThrow("has ended");
-    expect(service.messages.map(({ type }) => type)).toEqual(["Consent"]);
+    expect(await renew()).toMatchObject({ consent: "refused", ended: null, refusal: { message: "form: has ended" } });
+    expect([service.messages.map(({ type }) => type), wallet.contents.waiting]).toEqual([["Consent"], []]);
+    service.break = () => undefined;
+    expect(await renew()).toMatchObject({ consent: "sent", ended: "sent" });
+  });
+
+  test("keeps the end of the old consent that the service does not take, and says so", async () => {
+    const { offer, grant } = await given();
+    const renewal = renewed(grant, next({}), offer.names, "en");
+    service.break = (path) => (path === PATHS.Revocation ? problem(403, "not_authorised", "No.") : undefined);
+    expect(await patient.renew(theCase(), grant, renewal, offer.names, "form_superseded"))
+      .toMatchObject({ consent: "sent", ended: "waits", refusal: { message: "No." } });
+    expect(wallet.contents.waiting.map(({ type }) => type)).toEqual(["Revocation"]);
+    service.break = () => undefined;
+    await patient.sendWaiting();
+    expect(service.messages.map(({ type }) => type)).toEqual(["Consent", "Consent", "Revocation"]);
   });
 });

@@ -10,7 +10,7 @@ import { first, follow, verifyEntry } from "../core/log.ts";
 import { CLOCKS_APART, LONGEST_CONSENT, RIGHT_GRANT, RIGHT_REVOKE, address, read, type Message } from "../core/model.ts";
 import { readOffer, readRecord, type Offer } from "../core/offer.ts";
 import { verifyReceipt } from "../core/receipts.ts";
-import { termsOf } from "../core/renewal.ts";
+import { oldMayEnd, termsOf } from "../core/renewal.ts";
 import { sign, type RelayedType, type SignedMessage } from "../core/signed_message.ts";
 import { matches } from "../core/summary.ts";
 import type { Domain } from "../core/typed_data.ts";
@@ -53,6 +53,16 @@ export interface ChangedForm {
   readonly before: Form;
   readonly after: Form | null;
   readonly terms: readonly { readonly channel: string; readonly before: Terms; readonly after: Terms }[];
+}
+
+/**
+ * What came of agreeing again. `sent`: the service has it; `waits`: it is kept until the service takes it; `refused`: nothing new
+ * was allowed. `ended` is null while the old consent is left as it is.
+ */
+export interface Renewal {
+  readonly consent: "sent" | "waits" | "refused";
+  readonly ended: "sent" | "waits" | null;
+  readonly refusal: Problem | null;
 }
 
 /** A patient at one service, with an unlocked wallet. */
@@ -246,19 +256,38 @@ export class Patient {
   }
 
   /**
-   * Agree to the same consent under another form. Once the service took it, the old one is taken back: one of them is enough
-   * to stop.
+   * Agree to the same consent under another form, and end the old one where `oldMayEnd`; else it is left as it is, and ended
+   * later. In this order, so that an interruption never leaves her with less than before. Doing it again finishes it.
    *
    * @param renewal what `renewed` made of the grant.
+   * @param state of the old consent.
    */
-  async renew(one: Case, grant: Message<"Grant">, renewal: Message<"Grant">, names: ReadonlyMap<string, string>): Promise<Sent> {
+  async renew(
+    one: Case, grant: Message<"Grant">, renewal: Message<"Grant">, names: ReadonlyMap<string, string>, state: string,
+  ): Promise<Renewal> {
     // As an offer would say it: what she took back all at once is known from what she handed in.
     const taken = this.#wallet.contents.handed.flatMap(({ sent: { type, message } }) =>
       type === "RevokeAll" && message.subject === one.subject ? [Number(message["before"])] : []);
     const deadlineFrom = taken.length === 0 ? 0 : Math.max(...taken) + LONGEST_CONSENT + 1;
-    const sent = await this.agree({ case: one, hash: grant.record, names, deadlineFrom }, [renewal]);
-    if (sent.relayed !== null) await this.revoke([{ subject: one.subject, grant: grantHash(grant) }]);
-    return sent;
+    // What was signed before and never taken is signed anew: its time runs out.
+    const before = this.#wallet.contents.waiting.filter(({ type, message }) => type === "Consent" && message.subject === one.subject &&
+      (message["grants"] as readonly Message<"Grant">[]).some((other) => grantHash(other) === grantHash(renewal)));
+    for (const signed of before) await this.forget(signed);
+    try {
+      const { relayed } = await this.agree({ case: one, hash: grant.record, names, deadlineFrom }, [renewal]);
+      if (relayed === null) return { consent: "waits", ended: null, refusal: null };
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      return { consent: "refused", ended: null, refusal: error };
+    }
+    if (!oldMayEnd(state, "waiting")) return { consent: "sent", ended: null, refusal: null };
+    try {
+      const sent = await this.revoke([{ subject: one.subject, grant: grantHash(grant) }]);
+      return { consent: "sent", ended: sent.every(({ relayed }) => relayed !== null) ? "sent" : "waits", refusal: null };
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      return { consent: "sent", ended: "waits", refusal: error };
+    }
   }
 
   // ------------------------------------------------------------------------------------------- taking back

@@ -7,6 +7,7 @@ import { choice, facts, group, h, name, on, type Child } from "../dom.ts";
 import type { Page, Screen } from "../page.ts";
 import { stateWords, type Row } from "../standing.ts";
 import { SUMMARIES, channelWords, listed, purposeWords, whatOf, whoOf } from "../words.ts";
+import { outcome } from "./renewal.ts";
 import { review } from "./review.ts";
 import { stopChosen } from "./stop.ts";
 
@@ -21,7 +22,7 @@ export async function changed(
   const found = newForm === null && newTerms.size === 0 ? null : await app.open.patient.changedForm(grant, newForm, newTerms);
   const after = found?.after ?? null;
   // Under a form that says nothing of a place the same consent cannot be given.
-  const possible = after !== null && grant.channels.every((code) => termsOf(after, code) !== undefined) && names.size > 0;
+  const possible = after !== null && !row.spent && grant.channels.every((code) => termsOf(after, code) !== undefined) && names.size > 0;
   const problem = h("p", { class: "problem", role: "alert" });
   const boxes: HTMLInputElement[] = [];
   const renew = (): unknown => {
@@ -30,7 +31,11 @@ export async function changed(
     if (open.length > 0 || newForm === null) return open[0]?.focus();
     const renewal = renewed(grant, newForm, names, SUMMARIES.has(page.language) ? page.language : "en");
     return page.show(() => review(app, {
-      names, refused: [], step: null, ends: true, sign: () => app.open.patient.renew(row.case, grant, renewal, names),
+      names, refused: [], step: null, ends: true, 
+      sign: async () => {
+        const came = await app.open.patient.renew(row.case, grant, renewal, names, row.state);
+        return () => outcome(app, row, came, renew);
+      },
       back: () => page.show(() => changed(app, row, names, understood)),
     }, [renewal]));
   };

@@ -13,7 +13,7 @@ import { choice, facts, group, h, name, on, type Child } from "../dom.ts";
 import type { Screen } from "../page.ts";
 import { SUMMARIES } from "../words.ts";
 import { kindOf, material } from "./material.ts";
-import { review } from "./review.ts";
+import { review, signed } from "./review.ts";
 import { decline, questions } from "./talk.ts";
 
 const DAY = 86_400;
@@ -204,7 +204,11 @@ export function choose(app: App, draft: Draft): Screen {
     const refused = offer.grants.filter((_, i) => !draft.choices.get(i)?.allow).map(({ recipient }) => offer.names.get(recipient) ?? "");
     return page.show(() => review(app, {
       names: offer.names, refused, step: { step: STEPS, of: STEPS }, ends: false,
-      sign: () => app.open.patient.agree(offer, grants), back: () => page.show(() => choose(app, draft)),
+      sign: async () => {
+        const { relayed } = await app.open.patient.agree(offer, grants);
+        return () => signed(app, relayed !== null);
+      },
+      back: () => page.show(() => choose(app, draft)),
     }, grants));
   };
   return {

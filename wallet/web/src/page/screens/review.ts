@@ -4,10 +4,9 @@ import { InvalidInput } from "../../core/errors.ts";
 import type { Message } from "../../core/model.ts";
 import { matches } from "../../core/summary.ts";
 import { grantHash } from "../../core/book.ts";
-import type { Sent } from "../../shell/patient.ts";
 import type { App } from "../app.ts";
 import { facts, h } from "../dom.ts";
-import type { Screen } from "../page.ts";
+import type { Draw, Screen } from "../page.ts";
 
 /** Seconds before the button can be pressed: a hand that was about to press “Next” must not sign. */
 const GUARD = 3;
@@ -22,7 +21,8 @@ export interface Signing {
   readonly step: { readonly step: number; readonly of: number } | null;
   /** Whether the same consent under an older form ends with it. */
   readonly ends: boolean;
-  readonly sign: () => Promise<Sent>;
+  /** Signs and sends; gives the screen that says what came of it. */
+  readonly sign: () => Promise<Draw>;
   readonly back: () => unknown;
 }
 
@@ -34,8 +34,7 @@ export function review(app: App, { names, refused, step, ends, sign: act, back }
   }
   const sign = page.button("review.sign", async () => {
     page.announce(page.t("review.signing"));
-    const { relayed } = await act();
-    await page.show(() => signed(app, relayed !== null));
+    await page.show(await act());
   }, "main");
   sign.disabled = true;
   const wait = h("p", { class: "hint", "aria-live": "polite" }, page.t("review.wait", { seconds: GUARD }));
@@ -66,7 +65,8 @@ export function technical(grant: Message<"Grant">): HTMLElement {
   return h("div", { class: "technical", dir: "ltr", lang: "en" }, facts([["grantHash", grantHash(grant)], ...rows]));
 }
 
-function signed(app: App, sent: boolean): Screen {
+/** It was signed, and sent or kept. */
+export function signed(app: App, sent: boolean): Screen {
   const { page } = app;
   return {
     title: page.t("review.done"),

@@ -1,0 +1,89 @@
+import { describe, expect, test } from "vitest";
+
+import vectors from "../../../../tests/vectors/wallet.json";
+import { grantHash, type Case, type Contents } from "../core/book.ts";
+import { Unavailable } from "../core/errors.ts";
+import { read, type Message } from "../core/model.ts";
+import { renewed } from "../core/renewal.ts";
+import type { Standing } from "../shell/client.ts";
+import type { App } from "./app.ts";
+import { endOld } from "./screens/renewal.ts";
+import { rows } from "./standing.ts";
+
+const names = new Map(Object.entries(vectors.names));
+const old = read("Grant", vectors.offer.grants[0]);
+const NEW = `0x${"ab".repeat(32)}`;
+const made = renewed(old, NEW, names, "en");
+const NOW = old.validFrom + 60;
+const OTHER = `0x${"11".repeat(20)}`;
+type Local = readonly (readonly [type: string, grant: Message<"Grant">, deadline?: number])[];
+
+/** The page over what the service says, or over nothing when it is down, and what this device signed. */
+function page(said: readonly Partial<Standing>[] | null, waiting: Local = [], handed: Local = []) {
+  const one: Case = { index: 1, subject: vectors.subject, title: "A case", controller: OTHER, record: old.record, grants: [old, made] };
+  const signed = (all: Local) => all.map(([type, grant, deadline = NOW + 900]) =>
+    ({ type, message: { subject: one.subject, grants: [grant], deadline } }));
+  const contents = { cases: [one], waiting: signed(waiting), handed: signed(handed).map((sent) => ({ sent })) } as unknown as Contents;
+  const standings = async () => {
+    await Promise.resolve();
+    if (said === null) throw new Unavailable("down");
+    return said.map((view) => ({ subject: one.subject, newForm: null, newTerms: new Map(), endedChannels: [], ...view }));
+  };
+  const revoked: string[] = [];
+  const revoke = async (all: readonly { grant: string }[]) => {
+    await Promise.resolve();
+    revoked.push(...all.map(({ grant }) => grant));
+  };
+  const app = { open: { wallet: { contents }, client: { now: () => NOW }, patient: { standings, revoke } } } as unknown as App;
+  return { app, revoked, found: () => rows(app, [one]) };
+}
+const view = (grant: Message<"Grant">, standing: string, more: Partial<Standing> = {}) => ({ id: grantHash(grant), standing, ...more });
+
+describe("what is said of a consent", () => {
+  test.each<[string, Parameters<typeof page>, string, string]>([
+    ["another signer's state is not hers", [[view(old, "granted"), view(old, "no_consent", { subject: OTHER })]], "granted", "unrecorded"],
+    ["another signer ended it", [[view(old, "granted"), view(old, "revoked", { subject: OTHER })]], "stopped_by_another", "unrecorded"],
+    ["another has to agree", [[view(old, "further_consent_needed")]], "further_consent_needed", "unrecorded"],
+    ["handed in, and can still be recorded", [[view(made, "no_consent")], [], [["Consent", made]]], "unrecorded", "waiting"],
+    ["handed in, and too late to be recorded", [[view(made, "no_consent")], [], [["Consent", made, NOW - 1]]], "unrecorded", "unrecorded"],
+    ["signed, and the service did not take it", [[], [["Consent", made]]], "unrecorded", "not_sent"],
+    ["recorded, and not deep enough", [[view(made, "awaiting_confirmations")]], "unrecorded", "waiting"],
+    ["the service is down", [null, [["Consent", made]]], "unknown", "not_sent"],
+    ["stopped, and the service has it", [[view(old, "granted")], [], [["Revocation", old]]], "stopping", "unrecorded"],
+    ["stopped, and the service does not have it", [[view(old, "granted")], [["Revocation", old]]], "stop_not_sent", "unrecorded"],
+    ["stopped, and recorded", [[view(old, "revoked")], [["Revocation", old]]], "revoked", "unrecorded"],
+  ])("%s", async (_, given, ofOld, ofNew) => {
+    const { rows: all } = await page(...given).found();
+    expect(all.map(({ state }) => state)).toEqual([ofOld, ofNew]);
+  });
+
+  test("a consent that was given again is known beside the one whose place it took, until one of them ends", async () => {
+    const pair = async (...states: [string, string]) => [...(await page([view(old, states[0]), view(made, states[1])]).found()).renewals]
+      .map((both) => both.map(({ grant }) => grant));
+    expect(await pair("form_superseded", "granted")).toEqual([[old, made]]);
+    expect(await pair("granted", "further_consent_needed")).toEqual([[old, made]]);
+    expect(await pair("revoked", "granted")).toEqual([]);
+    expect(await pair("granted", "revoked")).toEqual([]);
+  });
+
+  test("one that was given again and taken back cannot be given a third time under that form", async () => {
+    const spent = async (state: string) => (await page([view(old, "granted", { newForm: NEW }), view(made, state)]).found()).rows[0]?.spent;
+    expect([await spent("revoked"), await spent("granted")]).toEqual([true, false]);
+  });
+});
+
+describe("the old consent", () => {
+  const mine: Local = [["Consent", old], ["Consent", made]];
+  test.each<[string, string, string, Local, boolean]>([
+    ["ends once the new one counts", "granted", "granted", mine, true],
+    ["is left while the new one does not count", "granted", "no_consent", mine, false],
+    ["is left while another has to agree to the new one", "granted", "further_consent_needed", mine, false],
+    ["ends as soon as the new one is taken, where it does not count itself", "form_superseded", "no_consent", mine, true],
+    ["is left while the new one was not taken", "form_superseded", "no_consent", mine.slice(0, 1), false],
+    ["is left to her where the new one is not from here", "granted", "granted", mine.slice(0, 1), false],
+  ])("%s", async (_, ofOld, ofNew, handed, ends) => {
+    const { app, revoked, found } = page([view(old, ofOld), view(made, ofNew)], [], handed);
+    expect(await endOld(app, await found())).toBe(ends);
+    expect(revoked).toEqual(ends ? [grantHash(old)] : []);
+  });
+});
