@@ -6,32 +6,46 @@ Pure; the twin of the page's `core/standing.ts`.
 from collections.abc import Sequence
 from typing import Any
 
-from ledger.model import Address
+from ledger.errors import InvalidMessage
+from ledger.model import Address, Grant
+from wallet.renewal import renews
 
 STOPPED_BY_ANOTHER = "stopped_by_another"
 """Somebody who decides together with her has ended the same grant, which nobody can give again."""
 ENDED = frozenset({"revoked", "closed", "record_retracted", STOPPED_BY_ANOTHER})
 """States that nothing follows, whatever the time."""
 _STOPPED = frozenset({"revoked", "closed"})
+_NOT_GIVEN = frozenset({"no_consent", "revoked", "closed", "record_retracted"})
 
 
 def own(views: Sequence[dict[str, Any]], subject: Address, now: int) -> list[tuple[dict[str, Any], str]]:
     """The consents that one pseudonym gave, each with the state to say.
 
     A consent is what one signer gave to one grant. Several people sign the same grant where they decide together, so
-    its hash alone does not say whose it is.
+    its hash alone does not say whose it is. Who agreed again under a new form and ended the old consent with that has
+    not stopped it for the others.
 
     Args:
         views: every grant of the record for every signer, as `GET /v1/records/{record}/grants` answers.
         now: Unix seconds.
     """
-    stopped = {(view["id"], view["subject"]) for view in views if view["standing"] in _STOPPED}
-    found = []
-    for view in views:
-        if view["subject"] == subject:
-            by_another = any(grant == view["id"] and signer != subject for grant, signer in stopped)
-            found.append((view, _state(view["standing"], by_another, view["grant"], now)))
-    return found
+    stopped = {
+        view["id"]
+        for view in views
+        if view["subject"] != subject and view["standing"] in _STOPPED and _stops(view, views)
+    }
+    mine = [view for view in views if view["subject"] == subject]
+    return [(view, _state(view["standing"], view["id"] in stopped, view["grant"], now)) for view in mine]
+
+
+def _stops(stop: dict[str, Any], views: Sequence[dict[str, Any]]) -> bool:
+    """Whether a signer ended a consent without having given it again under another form."""
+    given = [view for view in views if view["subject"] == stop["subject"] and view["standing"] not in _NOT_GIVEN]
+    try:
+        old = Grant.from_json(stop["grant"])
+        return not any(renews(Grant.from_json(view["grant"]), old) for view in given)
+    except InvalidMessage:
+        return True
 
 
 def _state(standing: str, by_another: bool, grant: dict[str, Any], now: int) -> str:

@@ -4,6 +4,7 @@
 record for each who signed them, and what is said to one of them.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import rlp
@@ -13,13 +14,16 @@ from ledger.events import Closed, Granted, LedgerEvent, Revoked, RevokedAll, Sus
 from ledger.model import Address, Hash, to_hash
 from ledger.proofs import _FIELDS, Header
 from ledger.slots import ProvenFacts, entry_slot, subject_slot
+from ledger.typed_data import struct_hash
 from scripts.vector_sources.world import CHAIN_ID, START, World, key, phrase
+from wallet.renewal import renewed
 
 _GRANT = to_hash(phrase("a grant"))
 _OTHER = to_hash(phrase("another grant"))
-_NOW, _DAY = START, 86_400
-# What is told, her own standing, those of others who sign the same grant, its days from and until, what she reads.
-_VIEWS: tuple[tuple[str, str, tuple[str, ...], int, int, str], ...] = (
+_NOW, _DAY, _WORLD = START, 86_400, World()
+# What is told, her own standing, those of others who sign the same grant, its days from and until, what she reads, and
+# perhaps the others' standings under another form.
+_VIEWS: tuple[tuple[Any, ...], ...] = (
     ("hers alone", "granted", (), -1, 1, "granted"),
     ("another agreed too", "granted", ("granted",), -1, 1, "granted"),
     ("another has not agreed", "further_consent_needed", ("no_consent",), -1, 1, "further_consent_needed"),
@@ -38,6 +42,10 @@ _VIEWS: tuple[tuple[str, str, tuple[str, ...], int, int, str], ...] = (
     ("begins later", "granted", (), 1, 2, "not_yet_valid"),
     ("begins later and waits", "further_consent_needed", ("no_consent",), 1, 2, "further_consent_needed"),
     ("paused", "suspended", (), -1, 1, "suspended"),
+    ("another agreed again", "form_superseded", ("revoked",), -1, 1, "form_superseded", "further_consent_needed"),
+    ("another agreed again, on its way", "granted", ("revoked",), -1, 1, "granted", "awaiting_confirmations"),
+    ("another agreed again and stopped that", "form_superseded", ("revoked",), -1, 1, "stopped_by_another", "revoked"),
+    ("another never agreed again", "form_superseded", ("revoked",), -1, 1, "stopped_by_another", "no_consent"),
 )
 
 
@@ -75,19 +83,30 @@ def _cases(chain: MemoryChain) -> list[tuple[str, Address, Hash]]:
     return [(name, key(name).address, _GRANT) for name in happened]
 
 
-def _told(about: str, own: str, others: tuple[str, ...], since: int, until: int, state: str) -> dict[str, Any]:
-    """Her view is neither the first nor the last, and of another grant the others say something else."""
-    grant = {"validFrom": _NOW + since * _DAY, "validUntil": _NOW + until * _DAY}
+def _told(
+    about: str, own: str, others: tuple[str, ...], since: int, until: int, state: str, again: str = ""
+) -> dict[str, Any]:
+    """Her view is neither the first nor the last, and of another grant the others say something else.
+
+    Args:
+        again: what is said of the others' consents to the same grant under another form; empty where there are none.
+    """
+    grant = _WORLD.grant(valid_from=_NOW + since * _DAY, valid_until=_NOW + until * _DAY)
+    other = replace(grant, salt=_OTHER)
     patient, people = key("patient").address, [key(f"steward {n}").address for n in range(len(others))]
-    shared = [(person, standing, _GRANT) for person, standing in zip(people, others, strict=True)]
-    told = [*shared[:1], (patient, own, _GRANT), *shared[1:], *((person, "granted", _OTHER) for person in people)]
+    shared = [(person, standing, grant) for person, standing in zip(people, others, strict=True)]
+    told = [*shared[:1], (patient, own, grant), *shared[1:], *((person, "granted", other) for person in people)]
+    if again:
+        made = renewed(grant, _OTHER, _WORLD.names, "en")
+        told += [(person, again, made) for person in people]
     return {
         "about": about,
         "now": _NOW,
         "subject": patient,
-        "grant": _GRANT,
+        "grant": struct_hash(grant),
         "views": [
-            {"id": name, "subject": person, "standing": standing, "grant": grant} for person, standing, name in told
+            {"id": struct_hash(one), "subject": person, "standing": standing, "grant": one.to_json()}
+            for person, standing, one in told
         ],
         "state": state,
     }

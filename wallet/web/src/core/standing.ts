@@ -6,11 +6,16 @@
  * hash alone does not say whose it is.
  */
 
+import { InvalidMessage, read } from "./model.ts";
+import { renews } from "./renewal.ts";
+
 /** What a service says of one grant for one signer. */
 export interface View {
   /** The grant's hash. */
   readonly id: string;
   readonly subject: string;
+  /** The grant itself, not checked. */
+  readonly grant: unknown;
   readonly standing: string;
 }
 
@@ -23,12 +28,31 @@ export interface Known<V extends View> {
 /** States that nothing follows, whatever the time. */
 export const ENDED: ReadonlySet<string> = new Set(["revoked", "closed", "record_retracted", "stopped_by_another"]);
 const STOPPED: ReadonlySet<string> = new Set(["revoked", "closed"]);
+const NOT_GIVEN: ReadonlySet<string> = new Set(["no_consent", "revoked", "closed", "record_retracted"]);
 
-/** The consents that one pseudonym gave, by the hash of the grant. `views`: every grant of the record for every signer. */
+/**
+ * The consents that one pseudonym gave, by the hash of the grant. Who agreed again under a new form and ended the old consent
+ * with that has not stopped it for the others.
+ *
+ * @param views every grant of the record for every signer.
+ */
 export function own<V extends View>(views: readonly V[], subject: string): ReadonlyMap<string, Known<V>> {
-  const stopped = new Set(views.filter((view) => view.subject !== subject && STOPPED.has(view.standing)).map(({ id }) => id));
+  const stopped = new Set(views.filter((view) => view.subject !== subject && STOPPED.has(view.standing) && stops(view, views))
+    .map(({ id }) => id));
   return new Map(views.filter((view) => view.subject === subject)
     .map((view) => [view.id, { view, stoppedByAnother: stopped.has(view.id) }]));
+}
+
+/** Whether a signer ended a consent without having given it again under another form. */
+function stops(stop: View, views: readonly View[]): boolean {
+  const given = views.filter(({ subject, standing }) => subject === stop.subject && !NOT_GIVEN.has(standing));
+  try {
+    const old = read("Grant", stop.grant);
+    return !given.some(({ grant }) => renews(read("Grant", grant), old));
+  } catch (error) {
+    if (!(error instanceof InvalidMessage)) throw error;
+    return true;
+  }
 }
 
 /** The state to say of a consent that the service knows. `now`: Unix seconds. */
