@@ -2,15 +2,16 @@
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from client.http import Client
 from client.institution import Institution
 from client.recipient import Recipient
-from ledger.documents import Profile
+from ledger.documents import ChannelTerms, Form, Profile, Statement, channel_terms, publication_form
+from ledger.ports import Call
 from scripts.devnet import set_balance
-from scripts.parties import publish, registration, transact
+from scripts.parties import publish, registration, replace_form, transact
 from scripts.samples import CT_SLICE, NARRATIVE, write_samples
 from scripts.stack import Stack, make_key, operator_key
 from wallet.keys import PartyKeys
@@ -75,10 +76,43 @@ class Place:
         self.form = form.hash
         self.institution().seal(write_samples(self.folder / "original"), self.folder / "case")
 
-    def register(self, invitation):
-        """The record of the sealed files, for whoever answered."""
-        _, record = self.institution().register(self.folder / "case", invitation)
+    def register(self, invitation, *stewards):
+        """The record of the sealed files, for whoever answered; the others who answered must agree too."""
+        _, record = self.institution().register(self.folder / "case", invitation, stewards=stewards)
         return record
+
+    def replace_form(self, material, **changes):
+        """Put another form in the place of the current one: a statement says more, one goes, one comes. Gives it."""
+        client = self.client()
+        old = Form.from_json(client.get(f"/v1/documents/{self.form}"))
+        first, _, *rest = old.statements
+        more = Statement(first.id, dict(first.text) | {"en": f"{first.text['en']} Ask whenever you like."})
+        fresh = Statement(f"new-{old.version}", {"en": "A search engine may copy it.", "ar": "قد ينسخها محرك بحث."})
+        new = replace(old, **({"version": old.version + 1, "statements": (more, fresh, *rest)} | changes))
+        secret = self.keys["hospital"].secret.reveal()
+        replace_form(self.stack.rpc_url, self.stack.deployment, secret, self.form, new, material, client)
+        self.form = new.hash
+        return new
+
+    def supersede(self, old, new):
+        """Put a document in the place of another on the chain, and nothing else; the service is told of it."""
+        call = Call("PolicyRegistry", "supersede", (bytes.fromhex(old[2:]), bytes.fromhex(new.hash[2:]), True))
+        transact(self.stack.rpc_url, self.stack.deployment, self.keys["hospital"].secret.reveal(), call)
+        self.client().post("/v1/documents", new.to_json())
+
+    def own_form(self, name):
+        """Publish terms and a form that no other test offers, and offer under it. Gives it."""
+        client, issuer = self.client(), self.keys["hospital"].address
+        texts = [channel_terms(code, issuer) for code in CHANNELS]
+        terms = [replace(one, title=dict(one.title) | {"en": f"{one.title['en']} ({name})"}) for one in texts]
+        form = publication_form(issuer, {one.channel: ChannelTerms(issuer, one.hash) for one in terms})
+        documents = [*terms, replace(form, title=dict(form.title) | {"en": f"{form.title['en']} ({name})"})]
+        calls = [Call("PolicyRegistry", "publish", (bytes.fromhex(one.hash[2:]),)) for one in documents]
+        transact(self.stack.rpc_url, self.stack.deployment, self.keys["hospital"].secret.reveal(), *calls)
+        for one in documents:
+            client.post("/v1/documents", one.to_json())
+        self.form = documents[-1].hash
+        return documents[-1]
 
     def proposals(self):
         return [

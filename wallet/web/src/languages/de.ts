@@ -314,7 +314,7 @@ export const de: Catalogue = {
   "changed.same": "Was bleibt, wie es war ({count})",
   "changed.proof": "Diese Seite hat geprüft, dass beide Texte die mit diesen Namen sind. Welches Formular an die Stelle von welchem trat, sagt der Dienst.",
   "changed.renew": "Unter dem neuen Formular neu zustimmen",
-  "changed.renew.hint": "Sie lesen zuerst alles, was Sie unterschreiben. Danach wird die alte Einwilligung beendet, damit es nur eine gibt.",
+  "changed.renew.hint": "Sie lesen zuerst alles, was Sie unterschreiben. Die alte Einwilligung endet, sobald die neue gilt, damit es nur eine gibt.",
   "changed.end": "Beenden",
   "changed.leave": "So lassen, wie es ist",
   "renewal.done": "Ihre neue Einwilligung ist auf dem Weg in das öffentliche Register. Die alte ist beendet.",

@@ -317,7 +317,7 @@ export const en = {
   "changed.same": "What stays as it was ({count})",
   "changed.proof": "This page checked that both texts are the ones with these names. Which form took the place of which is what the service says.",
   "changed.renew": "Agree again under the new form",
-  "changed.renew.hint": "You will read all that you sign first. Once you have signed, the old consent is ended, so that there is only one.",
+  "changed.renew.hint": "You will read all that you sign first. The old consent ends once the new one counts, so that there is only one.",
   "changed.end": "End it",
   "changed.leave": "Leave it as it is",
   "renewal.done": "Your new consent is on its way to the public record. The old one has ended.",

@@ -314,7 +314,7 @@ export const es: Catalogue = {
   "changed.same": "Lo que queda como estaba ({count})",
   "changed.proof": "Esta página ha comprobado que los dos textos son los que llevan estos nombres. Qué formulario sustituyó a cuál lo dice el servicio.",
   "changed.renew": "Aceptar de nuevo con el formulario nuevo",
-  "changed.renew.hint": "Primero leerá todo lo que firma. Después de firmar, el permiso anterior se termina, para que solo haya uno.",
+  "changed.renew.hint": "Primero leerá todo lo que firma. El permiso anterior termina cuando valga el nuevo, para que solo haya uno.",
   "changed.end": "Terminarlo",
   "changed.leave": "Dejarlo como está",
   "renewal.done": "Su nuevo permiso va camino del registro público. El anterior ha terminado.",

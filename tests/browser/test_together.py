@@ -1,0 +1,109 @@
+"""Two decide together about one record, each on her own device: both agree, the form changes, both agree again."""
+
+import pytest
+
+from browser.place import JOURNAL
+
+WAITS = "Does not count yet: another person has to agree too"
+pytestmark = [pytest.mark.node, pytest.mark.browser]
+
+
+@pytest.fixture(scope="module")
+def own_form(place):
+    kept = place.form
+    yield place.own_form("together")
+    place.form = kept
+
+
+def agree(device, token):
+    """Say yes to the journal's request as it is: who decides together signs the same words."""
+    device.go(f"#offer={token}")
+    device.learn()
+    cards = device.page.locator("main > section.card")
+    cards.nth(0).get_by_label("Yes, I allow this").check()
+    cards.nth(1).get_by_label("No", exact=True).check()
+    device.press("Check what I will sign")
+    device.see("Read, then sign")
+    device.press("Sign")
+    device.see("Signed")
+
+
+def renew(device):
+    device.follow("My consents")
+    device.page.get_by_role("button", name="See what changed in the form").click()
+    device.see("The form has changed")
+    for box in device.page.get_by_role("checkbox").all():
+        box.check()
+    device.press("Agree again under the new form")
+    device.see("Read, then sign")
+    device.press("Sign")
+    device.see("Signed")
+
+
+def states(device):
+    device.follow("My consents")
+    return device.page.locator("article .state").all_inner_texts()
+
+
+def test_two_who_decide_together_agree_again_each_on_her_own_device(joined, visit, place, own_form):
+    ours, invitation = joined
+    hers = visit()
+    hers.open()
+    hers.create()
+    hers.see("My consents")
+    record = place.register(invitation, hers.join(place))
+    token = place.offer(record)
+
+    def asked():
+        return place.recipient().ask(record, "case-report", "journal", items=["narrative.md"]).reason
+
+    def standings(form):
+        views = place.institution()._client.get(f"/v1/records/{record}/grants")
+        return sorted(view["standing"] for view in views if view["grant"]["form"] == form)
+
+    agree(ours, token)
+    place.settled(lambda: asked() == "further_consent_needed")
+    assert states(ours) == [WAITS], "that she waits for somebody is said, and not that it is in force"
+    ours.look("50-together-waits")
+    agree(hers, token)
+    place.settled(lambda: asked() == "permitted")
+    assert [states(device) for device in (ours, hers)] == [["In force"]] * 2
+    # The change matters: nothing is allowed until both agree again.
+    old, new = place.form, place.replace_form(material=True).hash
+    assert asked() == "form_superseded"
+    renew(ours)
+    place.settled(lambda: standings(new) == ["further_consent_needed", "no_consent"])
+    assert not place.recipient().ask(record, "case-report", "journal", items=["narrative.md"]).permitted
+    assert states(ours) == ["Stopped by you", WAITS]
+    ours.look("51-together-renewed")
+    assert states(hers) == ["Ended: the form has changed"], "the other has not stopped it for her"
+    hers.look("52-together-hers")
+    renew(hers)
+    place.settled(lambda: asked() == "permitted")
+    assert standings(old) == ["revoked", "revoked"]
+    assert [states(device)[-1] for device in (ours, hers)] == ["In force"] * 2
+    # This change does not matter: what they allowed goes on without a gap, from the one consent to the other.
+    old, new = new, place.replace_form(material=False).hash
+    renew(ours)
+    place.settled(lambda: standings(new) == ["further_consent_needed", "no_consent"])
+    assert states(ours)[-2:] == ["In force", WAITS]
+    said = ours.page.locator("main").inner_text()
+    assert "Another person has to agree to it too." in said
+    assert "it still counts" in said
+    ours.look("53-together-between")
+    assert asked() == "permitted"
+    renew(hers)
+    place.settled(lambda: standings(new) == ["granted", "granted"])
+    assert asked() == "permitted"
+    assert [states(device)[-2:] for device in (ours, hers)] != [["In force"] * 2] * 2
+    place.settled(lambda: standings(old) == ["revoked", "revoked"])
+    assert asked() == "permitted"
+    # Either of them stops it alone, and the other reads who did.
+    states(hers)
+    hers.press(f"Stop: {JOURNAL}")
+    hers.see("Stop sharing?")
+    hers.press("Yes, stop it")
+    hers.page.get_by_text("Stopped. New questions get a no from now on.").last.wait_for()
+    assert not place.recipient().ask(record, "case-report", "journal", items=["narrative.md"]).permitted
+    assert states(ours)[-1] == "Ended: a person who decides with you has stopped it"
+    ours.look("54-together-stopped")
