@@ -466,10 +466,10 @@ class Place:
         wrong = [item for item, (permitted, _) in told.items() if permitted and item in before]
         assert not wrong, f"{wrong} was revoked and is permitted"
 
-    def reached(self, service, point, seconds=8.0):
+    def reached(self, service, point):
         """Kill a service at a point while it is used; whether it got there."""
         service.arm(point)
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         with self.used():
             while service.running() and time.monotonic() < deadline:
                 time.sleep(0.005)
