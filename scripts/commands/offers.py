@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scripts.commands.speaking import WORDS, Language, in_language, known, say
+from scripts.commands.speaking import WORDS, Language, in_language, known, say, untranslated
 from scripts.commands.wallets import DEFAULT_FOLDER, Folder, Yes, confirm, end_of, open_patient, report
 from scripts.console import DEFAULT_URL, Json, PassphraseFile, Url, command, out, show
 
@@ -46,7 +46,9 @@ def open_offer(
         _print_forms(opened, shown)
         for one in terms:
             title = in_language(one.title, shown)
-            out.print(f"\n{say(shown, 'terms', title=title, day=one.as_of)}\n  {in_language(one.text, shown)}")
+            out.print(f"\n{say(shown, 'terms', title=title, day=one.as_of)}")
+            untranslated(shown, one.title, one.text)
+            out.print(f"  {in_language(one.text, shown)}")
         for path in paths:
             out.print(f"opened {path}")
 
@@ -205,8 +207,7 @@ def _print_asked(opened: Any, sentences: Any, chosen: Any, language: str) -> Non
 def _print_forms(opened: Any, language: str) -> None:
     for form in opened.forms:
         out.print(say(language, "know"))
-        if language not in form.title:
-            out.print(f"  ({say(language, 'english')})")
+        untranslated(language, form.title, *(one.text for one in form.statements))
         for statement in form.statements:
             out.print(f"  • {in_language(statement.text, language)}")
 

@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
+from scripts.console import out
+
 Language = Annotated[
     str, typer.Option(help="The language to read in, and of the sentences that are signed: en, de, es or ar.")
 ]
@@ -17,7 +19,8 @@ WORDS = {
         "declined": "Declined. {who} was told, and nothing was allowed.",
         "silent": "Nothing was said about this offer.",
         "question": "You asked, {when}: {text}", "answer": "{who} answered, {when}: {text}",
-        "decline_said": "Declined, {when}. {text}", "english": "This text exists only in English.",
+        "decline_said": "Declined, {when}. {text}",
+        "english": "Not all of this is in your language; the rest is in English.",
         "state.granted": "In force",
         "state.not_yet_valid": "Begins later",
         "state.expired": "Ended: the time is over",
@@ -70,7 +73,8 @@ WORDS = {
         "declined": "Abgelehnt. {who} hat es erfahren, und nichts wurde erlaubt.",
         "silent": "Zu dieser Anfrage wurde nichts gesagt.",
         "question": "Sie haben gefragt, {when}: {text}", "answer": "{who} hat geantwortet, {when}: {text}",
-        "decline_said": "Abgelehnt, {when}. {text}", "english": "Diesen Text gibt es nur auf Englisch.",
+        "decline_said": "Abgelehnt, {when}. {text}",
+        "english": "Nicht alles davon gibt es in Ihrer Sprache; der Rest ist auf Englisch.",
         "state.granted": "In Kraft",
         "state.not_yet_valid": "Beginnt später",
         "state.expired": "Beendet: Die Zeit ist um",
@@ -123,7 +127,8 @@ WORDS = {
         "declined": "Rechazado. {who} lo sabe y no se ha permitido nada.",
         "silent": "No se ha dicho nada sobre esta propuesta.",
         "question": "Usted preguntó, {when}: {text}", "answer": "{who} respondió, {when}: {text}",
-        "decline_said": "Rechazado, {when}. {text}", "english": "Este texto solo existe en inglés.",
+        "decline_said": "Rechazado, {when}. {text}",
+        "english": "No todo esto está en su idioma; el resto está en inglés.",
         "state.granted": "En vigor",
         "state.not_yet_valid": "Empieza más tarde",
         "state.expired": "Terminado: se acabó el tiempo",
@@ -176,7 +181,8 @@ WORDS = {
         "declined": "تم الرفض. تم إبلاغ {who} ولم يُسمح بأي شيء.",
         "silent": "لم يُقل شيء عن هذا العرض.",
         "question": "سألتَ، {when}: {text}", "answer": "أجابت {who}، {when}: {text}",
-        "decline_said": "تم الرفض، {when}. {text}", "english": "هذا النص متاح بالإنجليزية فقط.",
+        "decline_said": "تم الرفض، {when}. {text}",
+        "english": "ليس كل هذا متاحاً بلغتك؛ والباقي بالإنجليزية.",
         "state.granted": "سارية",
         "state.not_yet_valid": "تبدأ لاحقاً",
         "state.expired": "منتهية: انتهى الوقت",
@@ -252,6 +258,12 @@ def known(language: str) -> str:
 def in_language(texts: Any, language: str) -> str:
     """A text in a language, or in English where it has no words in that one."""
     return str(texts.get(language, texts["en"]))
+
+
+def untranslated(language: str, *texts: Any) -> None:
+    """Print that one of the texts is not in the language that was asked for, if so."""
+    if any(language not in text for text in texts):
+        out.print(f"  ({say(language, 'english')})")
 
 
 def state_words(language: str, state: str) -> str:

@@ -74,7 +74,7 @@ def vectors() -> object:
     recorded: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8")) if _FILE.exists() else {}
     messages = [_signed(message) for message in _messages()]
     books = recorded.get("books", {})
-    kept = _kept(books.get("python"), lambda: _written(messages), lambda sealed: _read(sealed).cases != [])
+    kept = _kept(books.get("python"), lambda: _written(messages), _current)
     return {
         "about": "The words are known to everybody; subject is the pseudonym of index, offer what a service answers.",
         "words": _WORDS,
@@ -100,7 +100,7 @@ def vectors() -> object:
         "records": _records(),
         "books": {
             "python": kept,
-            "page": _kept(books.get("page"), lambda: _page(kept), lambda sealed: _read(sealed).cases != []),
+            "page": _kept(books.get("page"), lambda: _page(kept), _current),
         },
     }
 
@@ -274,6 +274,11 @@ def _read(sealed: str) -> Book:
         return Book(Path(folder), _KEYS)
 
 
+def _current(sealed: str) -> bool:
+    """Whether a sealed book holds the grants of today."""
+    return _read(sealed).cases[0].grants == list(_GRANTS)
+
+
 def _page(sealed: str) -> str:
     """The same book, as the page writes it."""
     command = ["node", "--input-type=module", "-e", _PAGE, _KEYS.vault_key().reveal().hex(), sealed]
@@ -286,6 +291,6 @@ def _kept(recorded: Any, make: Callable[[], Any], holds: Callable[[Any], bool]) 
         try:
             if holds(recorded):
                 return recorded
-        except (VolensError, KeyError):
+        except (VolensError, LookupError):
             pass
     return make()

@@ -1,9 +1,14 @@
 """For everybody: a narrow window, large letters, right to left, the keyboard alone."""
 
+from dataclasses import replace
+
 import pytest
 
 from browser.device import PASSPHRASE, Device
 from browser.place import JOURNAL
+from ledger.documents import Form, Statement
+from ledger.ports import Call
+from scripts.parties import transact
 
 pytestmark = [pytest.mark.node, pytest.mark.browser]
 
@@ -84,6 +89,11 @@ def test_in_every_language_nothing_is_cut_off(consented, language, direction, sa
         device.fits(f"{address} in {language}")
     page.locator("main > .actions button.main").click()
     page.get_by_role("checkbox").first.wait_for()
+    page.evaluate("document.querySelectorAll('main details').forEach((one) => (one.open = true))")
+    device.look(f"{language}-form")
+    device.fits(f"form in {language}")
+    assert page.locator("main [lang]").count() > 6
+    assert page.locator(f"main [lang]:not([lang={language}])").count() == 0, "form and terms are in her language"
     for box in page.get_by_role("checkbox").all():
         box.check()
     page.locator("main > .actions button.main").click()
@@ -98,6 +108,32 @@ def test_in_every_language_nothing_is_cut_off(consented, language, direction, sa
     page.locator("#language").select_option("en")
     page.locator("html[lang=en]").wait_for()
     page.set_viewport_size({"width": 390, "height": 844})
+
+
+def test_a_form_in_english_alone_is_shown_as_that(owner, place):
+    """What the institution wrote in one language only is not passed off as hers."""
+    device, _ = owner
+    page, client, hospital = device.page, place.client(), place.keys["hospital"]
+    whole = Form.from_json(client.get(f"/v1/documents/{place.form}"))
+    statements = tuple(Statement(one.id, {"en": one.text["en"]}) for one in whole.statements)
+    english = replace(whole, title={"en": "Consent in English only"}, statements=statements)
+    call = Call("PolicyRegistry", "publish", (bytes.fromhex(english.hash[2:]),))
+    transact(place.stack.rpc_url, place.stack.deployment, hospital.secret.reveal(), call)
+    client.post("/v1/documents", english.to_json())
+    draft = place.institution().draft(
+        place.register(device.join(place, "Another case")), english.hash, place.proposals()[0]
+    )
+    device.go(f"#offer={place.institution().offer(draft.record, [draft])}")
+    device.see("What you are asked")
+    page.locator("#language").select_option("de")
+    page.get_by_role("button", name="Weiter", exact=True).click()
+    page.get_by_role("heading", name="Was Sie wissen sollten").wait_for()
+    hint = "Nicht alles davon gibt es in Ihrer Sprache. Den Rest sehen Sie auf Englisch."
+    assert page.get_by_text(hint).count() == 1, "said of the form, and not of the terms, which are in German"
+    assert page.locator("fieldset [lang=en]").count() == len(statements) + 1, "a screen reader says it in English"
+    device.look("de-english-form")
+    page.locator("#language").select_option("en")
+    page.locator("html[lang=en]").wait_for()
 
 
 def magnified(device, language):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from datetime import date
 
 import pytest
@@ -9,6 +10,7 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger import vocabulary
 from ledger.documents import (
     MAX_DATA_URI,
     MAX_DOCUMENT,
@@ -356,7 +358,9 @@ def test_the_publication_form_has_the_six_statements():
         "outside-medicine",
         "anonymity-not-guaranteed",
     ]
-    assert all(s.text["en"].startswith("I understand that ") for s in form.statements)
+    begins = {"en": "I understand that ", "de": "Ich verstehe, dass ", "es": "Entiendo que ", "ar": "أفهم أن"}
+    for language, words in begins.items():
+        assert all(s.text[language].startswith(words) for s in form.statements), language
     assert "anonymity cannot be guaranteed" in form.statements[5].text["en"]
     assert form.issuer == ISSUER
     assert form.channels == channels
@@ -375,6 +379,40 @@ def test_channel_terms(channel):
 def test_channels_without_a_template(channel):
     with pytest.raises(UnknownCode, match="terms-journal"):
         channel_terms(channel, ISSUER)
+
+
+def texts(template):
+    """Every text of a template: language to words."""
+    title, said = template["title"], template.get("text")
+    return [title, *([said] if said else []), *(statement["text"] for statement in template.get("statements", ()))]
+
+
+def sentences(words):
+    return [one for one in re.split(r"[.:;؛] ?", words) if one]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_says_the_same_in_every_language(name):
+    for text in texts(load_template(name)):
+        assert tuple(text) == vocabulary.LANGUAGES
+        assert len(set(text.values())) == len(text), "one is not translated"
+        english = sentences(text["en"])
+        for language, words in text.items():
+            assert len(sentences(words)) == len(english), (language, words)
+            assert words.endswith(".") == text["en"].endswith("."), (language, words)
+            assert bool(re.search(r"[\u0600-\u06ff]", words)) == (language == "ar"), (language, words)
+            assert not (language == "ar" and re.search("[A-Za-z]", words)), words
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_is_easily_read(name):
+    """Somebody of twelve reads it: short sentences of mostly short words."""
+    for text in texts(load_template(name)):
+        for language, words in text.items():
+            for sentence in sentences(words):
+                assert len(sentence.split()) <= 28, (language, sentence)
+            longest = [word for word in words.split() if len(word) > 18]
+            assert len(longest) <= 1, (language, longest)
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

@@ -161,7 +161,7 @@ export const de: Catalogue = {
   "offer.form.lead": "Bitte lesen Sie jeden Satz. Haken Sie ihn ab, wenn Sie ihn verstanden haben.",
   "offer.form.version": "Version {version} dieses Formulars",
   "offer.form.unticked": "Bitte haken Sie zuerst jeden Satz ab. Noch offen: {count}.",
-  "offer.form.language": "Dieses Formular hat keinen Text in Ihrer Sprache. Sie sehen es auf Englisch.",
+  "offer.form.language": "Nicht alles davon gibt es in Ihrer Sprache. Den Rest sehen Sie auf Englisch.",
   "offer.terms.title": "Was die Orte sagen",
   "offer.terms.as_of": "Stand: {date}",
   "offer.choose.title": "Was erlauben Sie?",

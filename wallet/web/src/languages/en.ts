@@ -164,7 +164,7 @@ export const en = {
   "offer.form.lead": "Please read each sentence. Tick it when you have understood it.",
   "offer.form.version": "Version {version} of this form",
   "offer.form.unticked": "Please tick every sentence first. Still open: {count}.",
-  "offer.form.language": "This form has no text in your language. You see it in English.",
+  "offer.form.language": "Not all of this is in your language. The rest you see in English.",
   "offer.terms.title": "What the places say",
   "offer.terms.as_of": "As of {date}",
   "offer.choose.title": "What do you allow?",

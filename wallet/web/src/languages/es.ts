@@ -161,7 +161,7 @@ export const es: Catalogue = {
   "offer.form.lead": "Lea cada frase. Márquela cuando la haya entendido.",
   "offer.form.version": "Versión {version} de este formulario",
   "offer.form.unticked": "Primero marque todas las frases. Faltan: {count}.",
-  "offer.form.language": "Este formulario no tiene texto en su idioma. Lo ve en inglés.",
+  "offer.form.language": "No todo esto está en su idioma. El resto lo ve en inglés.",
   "offer.terms.title": "Lo que dicen los lugares",
   "offer.terms.as_of": "Con fecha de {date}",
   "offer.choose.title": "¿Qué permite usted?",

@@ -94,7 +94,7 @@ export function choice(
 }
 
 /** Several controls that belong together, under one name. */
-export function group(title: string, ...children: readonly Child[]): HTMLFieldSetElement {
+export function group(title: Child, ...children: readonly Child[]): HTMLFieldSetElement {
   return h("fieldset", {}, h("legend", {}, title), ...children);
 }
 

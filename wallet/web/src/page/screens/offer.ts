@@ -1,6 +1,6 @@
 /** An offer in steps: look at the material, read what one should know, choose. What is signed is on review.ts. */
 
-import { inLanguage } from "../../core/documents.ts";
+import { inLanguage, type Localised } from "../../core/documents.ts";
 import { InvalidInput, InvalidProof, Refused, WrongChain } from "../../core/errors.ts";
 import type { Message } from "../../core/model.ts";
 import { narrow, type Choice } from "../../core/offer.ts";
@@ -133,7 +133,8 @@ async function learn(app: App, draft: Draft): Promise<Screen> {
   const forms: Child[] = [];
   for (const [hash, form] of draft.offer.forms) {
     const title = inLanguage(form.title, page.language);
-    if (title.language !== page.language) forms.push(h("p", { class: "hint" }, page.t("offer.form.language")));
+    const untranslated = admit(app, form.title, ...form.statements.map(({ text }) => text));
+    if (untranslated) forms.push(untranslated);
     const rows = form.statements.map((statement) => {
       const { text, language } = inLanguage(statement.text, page.language);
       const key = `${hash} ${statement.id}`;
@@ -146,15 +147,17 @@ async function learn(app: App, draft: Draft): Promise<Screen> {
       }));
       return row;
     });
-    forms.push(group(title.text, h("p", { class: "hint" }, page.t("offer.form.version", { version: form.version })), ...rows));
+    forms.push(group(h("span", { lang: title.language, dir: "auto" }, title.text), h("p", { class: "hint" }, page.t("offer.form.version", { version: form.version })), ...rows));
     const asked = new Set(draft.offer.grants.filter((grant) => grant.form === hash).flatMap(({ channels }) => channels));
     const places = [...form.channels.keys()].filter((code) => asked.has(code));
     if (places.length > 0) forms.push(h("h2", {}, page.t("offer.terms.title")));
     for (const code of places) {
       const terms = await app.open.patient.terms(form, code);
       const { text, language } = inLanguage(terms.text, page.language);
+      const heading = inLanguage(terms.title, page.language);
       forms.push(h("details", { class: "card" },
-        h("summary", {}, inLanguage(terms.title, page.language).text),
+        h("summary", { lang: heading.language, dir: "auto" }, heading.text),
+        admit(app, terms.title, terms.text),
         h("p", { class: "hint" }, page.t("offer.terms.as_of", { date: page.day(Date.parse(terms.asOf) / 1000) })),
         h("p", { lang: language, dir: "auto" }, text)));
     }
@@ -176,6 +179,13 @@ async function learn(app: App, draft: Draft): Promise<Screen> {
         page.button("action.back", () => page.show(() => look(app, draft)), "quiet")),
     ],
   };
+}
+
+/** What says that not all of some texts is in her language; false when it is. */
+function admit(app: App, ...texts: readonly Localised[]): HTMLElement | false {
+  const { page } = app;
+  return texts.some((text) => inLanguage(text, page.language).language !== page.language) &&
+    h("p", { class: "hint" }, page.t("offer.form.language"));
 }
 
 /** Step 3: every part × recipient × purpose × place is her own choice. Nothing is ticked for her. */
