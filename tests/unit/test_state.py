@@ -261,7 +261,7 @@ def test_the_digest_is_fixed():
     assert after(*W.listings, W.granted(W.grant()), W.granted(W.research_grant)).digest() == DIGEST
 
 
-DIGEST = "sha256:9e2cdf2547693732b1c5a30f7b7b3caa4897df9ad0776b14ba7e8b54482c02b3"
+DIGEST = "sha256:965c68472d5272721f994f40f46b6c20644f8d7a7d6b5650700f66f9c6857ccd"
 
 
 @some
