@@ -167,7 +167,7 @@ class Patient:
     def _remember(self, index: int, subject: Address, entry: dict[str, Any]) -> bool:
         record, items = Record.from_json(entry["record"]), [Item.from_json(view["item"]) for view in entry["items"]]
         name = authenticate(record, items, parse_signature(entry["signature"]), self._client.deployment.domain).hash
-        if record.subject != subject or any(case.record == name for case in self.book.cases):
+        if subject not in (record.subject, *record.stewards) or any(case.record == name for case in self.book.cases):
             return False
         views = self._client.get(f"/v1/records/{name}/grants")
         grants = dict.fromkeys(Grant.from_json(view["grant"]) for view in views if view["subject"] == subject)

@@ -81,7 +81,7 @@ def register(body: NewRecord, caller: Caller, use: Use) -> Id:
 
 @router.get("/records")
 def own(caller: Caller, use: Use) -> list[RecordView]:
-    """The records of which the caller is the subject."""
+    """The records of which the caller is the subject, or that she agreed to as a steward."""
     return [RecordView(**_record(stored, use)) for stored in use.records.of(caller)]
 
 

@@ -307,10 +307,10 @@ class Records:
             return own_record(tx, caller, record)
 
     def of(self, subject: Address) -> list[StoredRecord]:
-        """The records of a subject: how a wallet that was restored from its words finds its cases again."""
+        """The records of a subject, and those she agreed to as a steward: how a restored wallet finds its cases."""
         with self._store.begin() as tx:
-            found = [tx.record(record) for record in tx.records_of(subject)]
-        return [stored for stored in found if stored is not None]
+            found = [tx.record(record) for record in sorted(tx.records_touched([subject], (), ()))]
+        return [one for one in found if one is not None and subject in (one.record.subject, *one.record.stewards)]
 
     def grants(self, caller: Address, record: Hash, max_age: int) -> list[GrantView]:
         """The grants of a record with their standing now, for whom `record` answers."""

@@ -78,9 +78,9 @@ class Town:
         record, name = self.institution.register(self.folder / "case", invitation)
         return patient, record, name
 
-    def book(self, name):
+    def book(self, name, folder=""):
         """A wallet of other words."""
-        return Book.create(self.folder / name, entropy_to_words(phrase(name)), PASSPHRASE, cost=4096)
+        return Book.create(self.folder / (folder or name), entropy_to_words(phrase(name)), PASSPHRASE, cost=4096)
 
     def together(self, patient, steward):
         """A record about which two decide, and a grant to which the patient has agreed alone."""
@@ -223,7 +223,11 @@ def test_of_two_who_decide_together_each_has_her_own_consent(town):
         town.tick()
     assert states() == [["granted"], ["granted"]]
     assert town.journal.ask(record, "case-report", "journal", items=[NARRATIVE]).permitted
-    mother.revoke([struct_hash(grant)])
+    # From her words alone she finds what she decides about, and can stop it.
+    again = Patient(town.book("mother", "found again"), town.client())
+    assert again.restore() == 1
+    assert again.book.cases == mother.book.cases
+    again.revoke([struct_hash(grant)])
     assert states() == [["stopped_by_another"], ["revoked"]]
 
 

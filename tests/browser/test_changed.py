@@ -138,7 +138,7 @@ def test_renewing_while_the_service_is_down_or_refuses_is_said_and_finished_late
     # The service is down.
     device.page.route("**/v1/consents", lambda route: route.abort())
     sign(device)
-    device.see("Signed")
+    device.see("Signed, but not sent")
     said(device, "the service did not answer", "nothing new is allowed", "it still counts")
     device.look("43-renewal-waits")
     device.follow("My consents")

@@ -49,7 +49,7 @@ def test_two_who_decide_together_agree_again_each_on_her_own_device(joined, visi
     ours, invitation = joined
     hers = visit()
     hers.open()
-    hers.create()
+    words = hers.create()
     hers.see("My consents")
     record = place.register(invitation, hers.join(place))
     token = place.offer(record)
@@ -98,12 +98,22 @@ def test_two_who_decide_together_agree_again_each_on_her_own_device(joined, visi
     assert [states(device)[-2:] for device in (ours, hers)] != [["In force"] * 2] * 2
     place.settled(lambda: standings(old) == ["revoked", "revoked"])
     assert asked() == "permitted"
-    # Either of them stops it alone, and the other reads who did.
-    states(hers)
-    hers.press(f"Stop: {JOURNAL}")
-    hers.see("Stop sharing?")
-    hers.press("Yes, stop it")
-    hers.page.get_by_text("Stopped. New questions get a no from now on.").last.wait_for()
+    # Either of them stops it alone, also from her words on another device; and the other reads who did.
+    found = visit()
+    found.open()
+    found.press("I have been here before")
+    found.press("I have my 24 words")
+    found.see("I have my 24 words")
+    found.fill("Your 24 words", " ".join(words))
+    found.press("Bring it back")
+    found.choose_passphrase()
+    found.see("Bring your key back")
+    found.press("Look for my cases")
+    found.see("My consents")
+    found.press(f"Stop: {JOURNAL}")
+    found.see("Stop sharing?")
+    found.press("Yes, stop it")
+    found.page.get_by_text("Stopped. New questions get a no from now on.").last.wait_for()
     assert not place.recipient().ask(record, "case-report", "journal", items=["narrative.md"]).permitted
     assert states(ours)[-1] == "Ended: a person who decides with you has stopped it"
     ours.look("54-together-stopped")

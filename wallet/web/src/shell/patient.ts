@@ -154,7 +154,7 @@ export class Patient {
       const cases: Case[] = [];
       for (const value of records) {
         const { record, hash } = readRecord(value, domain);
-        if (record.subject !== key.address) continue;
+        if (![record.subject, ...record.stewards].includes(key.address)) continue;
         const grants = (await this.#client.grants(key, hash)).filter(({ subject }) => subject === key.address);
         const own = grants.map(({ grant }) => read("Grant", grant)).filter((grant) => grant.record === hash);
         cases.push({ index, subject: key.address, title: record.title, controller: record.controller, record: hash, grants: own });

@@ -15,7 +15,7 @@ export function outcome(app: App, old: Row, { consent, ended, refusal }: Renewal
   const done = consent === "sent" && ended === "sent";
   const said: MessageKey = consent !== "sent" ? `renewal.${consent}` : done ? "renewal.done" : ended === null ? "renewal.kept" : "renewal.stop_waits";
   return {
-    title: page.t(consent === "refused" ? "renewal.refused.title" : "review.done"),
+    title: page.t(consent === "refused" ? "renewal.refused.title" : consent === "waits" ? "state.not_sent" : "review.done"),
     body: [
       done ? h("p", { class: "lead" }, page.t(said)) : h("div", { class: "warning", role: "alert" }, h("p", {}, page.t(said)),
         h("p", {}, ofOld(page, old))),
@@ -43,9 +43,8 @@ export function underWay(app: App, old: Row, made: Row, names: ReadonlyMap<strin
     await app.open.patient.revoke([old.name]);
     await app.route();
   };
-  return h("div", { class: "warning" }, h("p", {}, page.t(said)), h("p", {}, ofOld(page, old)), h("div", { class: "actions" },
-    UNSENT.has(made.state) && names.size > 0 && page.button("renewal.finish", finish),
-    counts && page.button("renewal.end", end)));
+  const act = counts ? page.button("renewal.end", end) : UNSENT.has(made.state) && names.size > 0 && page.button("renewal.finish", finish);
+  return h("div", { class: "warning" }, h("p", {}, page.t(said)), h("p", {}, ofOld(page, old)), act && h("div", { class: "actions" }, act));
 }
 
 /** End old consents whose place others have taken that she signed here: she said so when she signed. Gives whether any was. */
