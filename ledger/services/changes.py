@@ -109,7 +109,8 @@ class Feed:
             )
             if asker in openings.named
         }
-        documents = tx.documents(named).keys()
+        # Anybody can publish the hash of another's document and then end that.
+        documents = {(value.get("issuer"), name) for name, value in tx.documents(named).items()}
         for event in events:
             match event:
                 case Granted() | Revoked():
@@ -125,9 +126,9 @@ class Feed:
                     for record, openings in opened.items():
                         if event.subject in openings.subjects():
                             yield Change(_kind(event), event.at, record)
-                case Superseded() if event.document in documents:
+                case Superseded() if (event.issuer, event.document) in documents:
                     yield Change("document_superseded", event.at, document=event.document, material=event.material)
-                case Retracted() if event.document in documents:
+                case Retracted() if (event.issuer, event.document) in documents:
                     yield Change("document_retracted", event.at, document=event.document)
                 case Retracted() if event.document in opened:
                     record_ = opened[event.document].record

@@ -7,7 +7,7 @@ import pytest
 
 from api.routes import changes as routes
 from ledger.errors import TooManyRequests
-from ledger.events import Closed, Granted, Retracted, Revoked, RevokedAll, Superseded, Suspended
+from ledger.events import Closed, Granted, Published, Retracted, Revoked, RevokedAll, Superseded, Suspended
 from ledger.model import Revocation, to_hash
 from ledger.services import changes as feed
 from ledger.tokens import make_token
@@ -71,6 +71,11 @@ def test_every_kind(web):
     for party in (w.journal, w.research, w.patient, w.hospital):
         assert told(web, party, since) == [*every, "record_retracted"]
     assert told(web, key("stranger"), since) == every[4:]  # documents are public
+    # anybody can publish the hash of another's document, and end that
+    other, since = key("stranger").address, page(web, w.journal)["next"]
+    emit(web, Published(0, other, w.form.hash), Superseded(0, other, w.form.hash, to_hash(phrase("x")), True))
+    emit(web, Retracted(0, other, w.form.hash))
+    assert told(web, w.journal, since) == []
     # the same of another patient, whom nobody here knows
     other = key("other patient").address
     since = page(web, w.journal)["next"]
