@@ -347,6 +347,8 @@ LONGEST_CONSENT = 30 * 86_400
 """Seconds that a signed consent may wait to be recorded at most (docs/adr/0012)."""
 CLOCKS_APART = 60
 """Seconds that a device's clock may be ahead of the chain's; what says yes waits so long, and no longer."""
+FUTURE = 15 * 60
+"""Seconds a Suspension or Delegation that narrows may be ahead of now; the contract refuses more."""
 
 
 def given_at(deadline: int) -> int:

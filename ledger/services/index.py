@@ -9,22 +9,23 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
 from ledger.deployment import Deployment
 from ledger.errors import InvalidInput, InvalidProof, LedgerUnavailable, StaleLedger, WrongChain
-from ledger.events import WITH_HEAD, Closed, Delegated, LedgerEvent, Revoked, RevokedAll, Suspended
-from ledger.evidence import Moment, undelegation
-from ledger.model import Hash
+from ledger.events import WITH_HEAD, Closed, Delegated, Granted, LedgerEvent, Revoked, RevokedAll, Suspended
+from ledger.evidence import Denials, Moment, undelegation
+from ledger.model import FUTURE, Address, Hash
 from ledger.ports import Chain, Logged, Store, Transaction
 from ledger.proofs import Header
 from ledger.services.endpoints import Endpoints
 from ledger.services.trust import Trust
 from ledger.slots import Proven, ProvenFacts, Slot, head_slot
-from ledger.state import LedgerState, replay
+from ledger.state import DelegationState, LedgerState, replay
 
 _log = logging.getLogger(__name__)
 
@@ -368,7 +369,7 @@ class Index:
         # Nothing is applied before it is proven: `last` is read by others meanwhile, and may share this state.
         self._verify_heads(head, _fold(state.heads, (entry.event for _, logged in read for entry in logged)))
         if read:
-            self._write(common, head, read)
+            self._write(common, head, read, state)
         for _, logged in read:
             for entry in logged:
                 state.apply(entry.event)
@@ -386,16 +387,19 @@ class Index:
                 return self._state
             return replay(self._state, tx.events(above=number))
 
-    def _write(self, common: int, head: Header, read: Sequence[tuple[Sequence[Header], Sequence[Logged]]]) -> None:
-        """Store what was read above a block and is proven, unless another process did meanwhile."""
+    def _write(
+        self, common: int, head: Header, read: Sequence[tuple[Sequence[Header], Sequence[Logged]]], state: LedgerState
+    ) -> None:
+        """Store what was read above a block, with its state, and is proven, unless another process did meanwhile."""
         with self._store.begin() as tx:
             known = tx.blocks()
             if (known[-1][0] if known else self._deployment.first_block - 1) != common:
                 raise LedgerUnavailable("Another process reads the chain. Ask again shortly.")
+            delegations = ChainMap({}, state.delegations)
             for headers, logged in read:
                 tx.add_blocks(headers, logged)
                 for entry in logged:
-                    _remember_withdrawal(tx, entry.event)
+                    _remember_withdrawal(tx, entry.event, delegations)
             tx.forget_blocks_below(head.number - self._limit)
             tx.set_fact("highest", head.number)
 
@@ -504,17 +508,44 @@ def _in_order(logged: Sequence[Logged], blocks: range) -> Sequence[Logged]:
     return logged
 
 
-def _remember_withdrawal(tx: Transaction, event: LedgerEvent) -> None:
+def _remember_withdrawal(
+    tx: Transaction, event: LedgerEvent, delegations: MutableMapping[tuple[Address, Address], DelegationState]
+) -> None:
+    """Put on the deny list what an event withdraws, and what it gives though it was taken away here.
+
+    Args:
+        delegations: before the event, and then after it.
+    """
     match event:
         case Revoked():
             tx.add_denial("revoked", event.subject, event.grant_hash, event.at)
         case RevokedAll():
             tx.add_denial("revoked_before", event.subject, str(event.before), event.at)
-        case Suspended() if event.suspended:
+        case Suspended() if event.suspended or _in_vain(tx, event, delegations):
             tx.add_denial("suspended", event.subject, str(event.suspension_at), event.at)
         case Closed():
             tx.add_denial("closed", event.subject, "", event.at)
-        case Delegated() if not event.rights:
-            tx.add_denial("undelegated", event.subject, undelegation(event.delegate, event.delegation_at), event.at)
+        case Granted() if _in_vain(tx, event, delegations):
+            tx.add_denial("revoked", event.subject, event.grant_hash, event.at)
+        case Delegated():
+            given = DelegationState(event.rights, event.valid_until, event.delegation_at)
+            delegations[event.subject, event.delegate] = given
+            if not event.rights:
+                tx.add_denial("undelegated", event.subject, undelegation(event.delegate, given.at), event.at)
         case _:
             pass
+
+
+def _in_vain(
+    tx: Transaction, event: Granted | Suspended, delegations: Mapping[tuple[Address, Address], DelegationState]
+) -> bool:
+    """Whether a delegate said it whose rights had been taken away here; the chain did not know that yet.
+
+    What was said long before, and is read again after a reorganisation, is not meant.
+    """
+    if event.signer == event.subject:
+        return False
+    whose = event.subject, event.signer
+    ended = Denials.of(tx.denials([event.subject])).undelegated.get(whose, -1)
+    given = delegations.get(whose)
+    return (given.at if given else 0) <= ended < event.at + FUTURE

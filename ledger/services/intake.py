@@ -24,6 +24,7 @@ from ledger.errors import (
 )
 from ledger.evidence import Denials, undelegation
 from ledger.model import (
+    FUTURE,
     RIGHT_GRANT,
     RIGHT_REVOKE,
     Address,
@@ -48,8 +49,6 @@ from ledger.typed_data import struct_hash, verify
 
 FRESH = 1.0
 """Seconds old what is known of the chain may be before a subject counts as unknown."""
-FUTURE = 15 * 60
-"""Seconds a Suspension or Delegation that narrows may be ahead of now; the contract refuses more."""
 ASKED_AT_ONCE = 4
 """Accounts whose code is asked at one time, and as many for withdrawals: a slow node must not take every thread."""
 _UNKNOWN = "Nothing is known of this subject, here or on chain, so there is nothing to give or to withdraw."
@@ -312,12 +311,15 @@ class Intake:
                 self._undelegate(tx, message)
 
     def _undelegate(self, tx: Transaction, message: Delegation) -> None:
-        """Nothing counts any more that a delegate says, nor what it said that is not recorded yet."""
+        """Nothing counts any more that a delegate says, nor what it said that is not recorded yet.
+
+        What is brought to the chain all the same is denied when it is read there; what was handed in, also when the
+        delegate is named anew before that.
+        """
         now, subject, delegate = self._clock(), message.subject, message.delegate
         if Denials.of(tx.denials([subject])).ends(subject, delegate, message.at):
             return  # or whoever holds it could send it again, and end what she let the delegate do since
         tx.add_denial("undelegated", subject, undelegation(delegate, message.at), now)
-        # Anybody may bring what is signed to the chain before this lands, where it then stands.
         said = {name for name, _ in tx.grants_said(subject, delegate)}
         said -= {name for name, _ in tx.grants_said(subject, subject)}
         if said:
@@ -325,11 +327,6 @@ class Intake:
             granted = {name for name in said if state.entry(subject, name).granted_at} if state else tx.granted(subject)
             for name in said - granted:
                 tx.add_denial("revoked", subject, name, now)
-        for relay in tx.open_relays():
-            match relay.message:
-                case Suspension(whose, False, at) if (whose, relay.signer) == (subject, delegate):
-                    if relay.status != "recorded":
-                        tx.add_denial("suspended", subject, str(at), now)
 
     def deadline_from(self, subject: Address) -> int:
         """The earliest deadline a consent of the subject can have now; 0 when it never took everything back."""

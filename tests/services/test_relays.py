@@ -20,6 +20,7 @@ from ledger.errors import (
 from ledger.events import Delegated, Granted, Revoked, Suspended, SuspensionChanged
 from ledger.model import (
     CLOCKS_APART,
+    FUTURE,
     LONGEST_CONSENT,
     RIGHT_GRANT,
     RIGHT_REVOKE,
@@ -33,7 +34,6 @@ from ledger.model import (
     to_hash,
 )
 from ledger.services import relay as relay_module
-from ledger.services.intake import FUTURE
 from ledger.services.messages import call_of
 from ledger.summary import with_summary
 from ledger.typed_data import Domain, parse_signature, struct_hash

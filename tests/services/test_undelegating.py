@@ -5,10 +5,10 @@ import pytest
 
 from ledger.errors import BadSignature, Conflict, NotFound
 from ledger.events import Delegated, Granted, Suspended
-from ledger.model import RIGHT_GRANT, RIGHT_REVOKE, Delegation, Revocation, Suspension, to_hash
+from ledger.model import FUTURE, RIGHT_GRANT, RIGHT_REVOKE, Delegation, Revocation, Suspension, to_hash
 from ledger.receipts import verify_receipt
 from ledger.typed_data import struct_hash
-from scripts.vector_sources.world import DAY, phrase
+from scripts.vector_sources.world import DAY, key, phrase
 
 BOTH = RIGHT_REVOKE | RIGHT_GRANT
 
@@ -189,6 +189,79 @@ def test_a_pause_that_the_delegate_ends_meanwhile_goes_on(named, sent):
     assert named.chain.state.subject(w.patient.address).suspended is not sent
     assert sent or status(named, resume) == ("failed", "NotAuthorised")
     assert named.reason() == "suspended"
+    named.accept(Suspension(w.patient.address, False, named.chain.now))
+    named.settle()
+    assert named.reason() == "permitted"
+
+
+@pytest.fixture
+def decided_by_two(make_forge):
+    """As `named`, of a record that the father decides about too; he has agreed."""
+    forge = make_forge(stage="registered", stewards=("father",))
+    delegate(forge)
+    forge.consent(forge.world.grant(), by=key("father"))
+    forge.settle()
+    forge.chain.now += 10
+    forge.mine()
+    return forge
+
+
+@pytest.mark.parametrize("ahead", [0, FUTURE])
+def test_a_consent_that_was_never_handed_in_counts_for_nothing_afterwards(decided_by_two, ahead):
+    """Her delegate signs straight to the chain, which does not know yet; what it says is known from somebody else."""
+    forge, w = decided_by_two, decided_by_two.world
+    undelegate(forge, forge.chain.now + ahead)
+    forge.chain.now += 1
+    forge.chain.emit(Granted(0, w.patient.address, struct_hash(w.grant()), w.mother.address))
+    forge.mine()
+    forge.settle()
+    assert entry(forge, w.grant()).granted_at
+    assert forge.reason() == "revoked"
+
+
+def test_what_a_delegate_said_in_time_or_was_named_anew_for_counts(decided_by_two):
+    forge, w = decided_by_two, decided_by_two.world
+    patient, mother, now = w.patient.address, w.mother.address, forge.chain.now
+    undelegate(forge)
+    forge.chain.emit(  # all of it in blocks that the service reads at once
+        Delegated(0, patient, mother, 0, 0, now),
+        Delegated(0, patient, mother, BOTH, now + DAY, now + 1),
+        Granted(0, patient, struct_hash(w.grant()), mother),
+    )
+    forge.mine()
+    forge.settle()
+    assert forge.reason() == "permitted"
+
+
+def test_what_a_delegate_said_long_before_stands_when_it_is_read_again(decided_by_two):
+    forge, w = decided_by_two, decided_by_two.world
+    forge.chain.emit(Granted(0, w.patient.address, struct_hash(w.grant()), w.mother.address))
+    forge.mine(2)
+    forge.chain.now += FUTURE + 60
+    undelegate(forge)
+    forge.settle()
+    assert forge.reason() == "permitted"
+    with forge.store.begin() as tx:
+        tx.drop_blocks_above(0)
+    forge.restart()
+    assert forge.reason() == "permitted"
+
+
+def test_a_delegate_does_not_end_a_pause_afterwards_on_the_chain(named):
+    w = named.world
+    named.consent()
+    named.settle()
+    named.accept(Suspension(w.patient.address, True, named.chain.now))
+    named.settle()
+    undelegate(named)
+    named.chain.now += 10
+    named.chain.emit(Suspended(0, w.patient.address, False, named.chain.now, w.mother.address))
+    named.mine()
+    named.settle()
+    assert not named.chain.state.subject(w.patient.address).suspended
+    assert named.reason() == "suspended"
+    named.chain.now += 10
+    named.mine()
     named.accept(Suspension(w.patient.address, False, named.chain.now))
     named.settle()
     assert named.reason() == "permitted"

@@ -9,6 +9,7 @@ from ledger.errors import Conflict
 from ledger.evidence import Denials
 from ledger.model import (
     CLOCKS_APART,
+    FUTURE,
     LONGEST_CONSENT,
     RIGHT_GRANT,
     RIGHT_REVOKE,
@@ -20,7 +21,6 @@ from ledger.model import (
     Suspension,
 )
 from ledger.services.evidence import gather
-from ledger.services.intake import FUTURE
 from ledger.typed_data import struct_hash
 from scripts.vector_sources.world import DAY
 
