@@ -1,5 +1,6 @@
 """What routes depend on. A signature that names `Caller` is its own authorisation."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -41,6 +42,12 @@ def maybe_signed_in(
     return signed_in(bearer, use) if bearer is not None else None
 
 
+async def heavy(use: Annotated[Services, Depends(services)]) -> AsyncIterator[None]:
+    """A place among what costs much, see `Limits.heavy`; given back before the answer is sent."""
+    with use.limits.heavy():
+        yield
+
+
 def record_id(record: str) -> Hash:
     """A record hash in a path."""
     return hash32(record, "record")
@@ -49,4 +56,5 @@ def record_id(record: str) -> Hash:
 Use = Annotated[Services, Depends(services)]
 Caller = Annotated[Address, Depends(signed_in)]
 MaybeCaller = Annotated[Address | None, Depends(maybe_signed_in)]
+Heavy = Depends(heavy, scope="function")
 RecordId = Annotated[Hash, Depends(record_id)]

@@ -57,11 +57,9 @@ class Edge:
                     headers.append((b"cache-control", b"no-store"))
             await send(message)
 
-        heavy = False
         self._metrics.working.inc()
         try:
             self._limits.address(scope)
-            heavy = self._limits.begin(scope)
             if scope["method"] == "POST" and (quick := self._quick.get(scope["path"])) is not None:
                 route = scope["path"]
                 await quick(scope, receive, marked)
@@ -75,8 +73,6 @@ class Edge:
                 raise  # an answer has begun: the connection is cut, so that nobody takes a part for the whole
             await answer(scope, receive, marked)
         finally:
-            if heavy:
-                self._limits.end()
             self._metrics.working.dec()
             self._note(scope, route, status, time.perf_counter() - began)
             request_id.reset(reset)

@@ -4,7 +4,8 @@ import ipaddress
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -26,8 +27,6 @@ SIGNED = (
     "/v1/approvals",
 )
 """Where a signature of anybody's is checked, which costs more than most answers."""
-HEAVY = ("/v1/releases", "/v1/records", "/v1/cohorts", "/v1/bundles/", "/access/v1/search/")
-"""What reads whole files, checks proofs, wraps keys or decides about many; so does an answer from the past."""
 STREAMS = 4
 """Streams of changes that one party may have open, and"""
 ALL_STREAMS = 200
@@ -180,32 +179,22 @@ class Limits:
         """
         self._parties.take(address)
 
-    def begin(self, scope: Mapping[str, Any]) -> bool:
-        """Take a place among the heavy requests; True if one was taken, to be given back with `end`.
+    @contextmanager
+    def heavy(self) -> Iterator[None]:
+        """Hold a place among what reads whole files, checks proofs, wraps keys or decides about many.
 
-        Called from one thread, the event loop's.
+        Used from one thread, the event loop's, when all of the request is here: whoever sends one slowly holds none.
 
         Raises:
             TooManyRequests: none is free.
         """
-        if not self._heavy or (scope["method"] == "GET" and not scope["path"].startswith("/v1/bundles/")):
-            return False
-        if not scope["path"].startswith(HEAVY):
-            return False
-        return self.enter()
-
-    def enter(self) -> bool:
-        """Take a place among the heavy requests for one that does not look like it; see `begin`."""
-        if not self._heavy:
-            return False
-        if self._working >= self._heavy:
+        if self._heavy and self._working >= self._heavy:
             raise TooManyRequests("Too much is being worked on. Wait a little, then ask again.", 1)
         self._working += 1
-        return True
-
-    def end(self) -> None:
-        """Give a place back."""
-        self._working -= 1
+        try:
+            yield
+        finally:
+            self._working -= 1
 
     def listen(self, address: Address) -> None:
         """Take a place for a stream of changes, to be given back with `leave`.

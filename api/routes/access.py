@@ -168,7 +168,7 @@ async def search_subject(request: Request) -> Response:
         found = use.questions.recipients(who.address(), asked.question)
         return page.cut([{"type": "recipient", "id": use.deployment.did(one)} for one in found])
 
-    return _json_response(await to_thread.run_sync(find))
+    return await _found(find, use)
 
 
 @router.post("/access/v1/search/resource", **_TAKES)
@@ -187,7 +187,7 @@ async def search_resource(request: Request) -> Response:
         found, after = use.questions.records(who.address(), asked.question, page.after, page.limit)
         return page.shape([{"type": "record", "id": one} for one in found], after)
 
-    return _json_response(await to_thread.run_sync(find))
+    return await _found(find, use)
 
 
 @router.post("/access/v1/search/action", **_TAKES)
@@ -208,7 +208,7 @@ async def search_action(request: Request) -> Response:
             found += [{"name": name, "properties": properties} for name in ACTIONS]
         return page.cut(found)
 
-    return _json_response(await to_thread.run_sync(find))
+    return await _found(find, use)
 
 
 @dataclass(frozen=True)
@@ -287,6 +287,11 @@ def _bearer(request: Request) -> Who:
     return Who(token.strip(), request.app.state.services)
 
 
+async def _found(find: Callable[[], dict[str, Any]], use: Services) -> Response:
+    with use.limits.heavy():
+        return _json_response(await to_thread.run_sync(find))
+
+
 async def _nothing(who: Who) -> dict[str, Any]:
     """The answer to a search for what cannot exist."""
     await to_thread.run_sync(who.address)
@@ -311,12 +316,8 @@ async def _ask(wanted: list[Wanted], who: Who, use: Services, stop: bool | None 
     exact = snapshots.pop()
     if snapshots or exact is None or asked.fresh:
         raise InvalidMessage("context.consistency", "must name one snapshot for all questions, and nothing else")
-    heavy = use.limits.enter()  # the ledger of that time may have to be replayed
-    try:
+    with use.limits.heavy():  # the ledger of that time may have to be replayed
         return await to_thread.run_sync(lambda: use.questions.history(asked, exact))
-    finally:
-        if heavy:
-            use.limits.end()
 
 
 def _json_response(value: Any) -> Response:

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from api.deps import Caller, Use
+from api.deps import Caller, Heavy, Use
 from api.schemas import CohortView, NewCohort
 from api.services import Services
 from ledger.model import Consent, hash32
@@ -13,7 +13,7 @@ from ledger.typed_data import parse_signature
 router = APIRouter(prefix="/v1/cohorts", tags=["consents"])
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, dependencies=[Heavy])
 def accept(body: NewCohort, caller: Caller, use: Use) -> CohortView:
     """Record many signed consents by one root. All are checked in full before any is accepted; all are taken, or none.
 

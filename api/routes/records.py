@@ -6,7 +6,7 @@ from typing import Any
 from anyio import from_thread
 from fastapi import APIRouter, Request, Response
 
-from api.deps import Caller, MaybeCaller, RecordId, Use
+from api.deps import Caller, Heavy, MaybeCaller, RecordId, Use
 from api.ranges import ranged
 from api.schemas import (
     GrantJson,
@@ -60,6 +60,7 @@ def claim(token: str, body: SignInText, use: Use) -> InvitationView:
 @router.put(
     "/records/{record}/items/{name}",
     status_code=201,
+    dependencies=[Heavy],
     openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": {}}}},
 )
 def upload(record: RecordId, name: str, request: Request, caller: Caller, use: Use) -> UploadView:  # noqa: ARG001
@@ -69,7 +70,7 @@ def upload(record: RecordId, name: str, request: Request, caller: Caller, use: U
     return UploadView(sealed=digest, size=size)
 
 
-@router.post("/records", status_code=201)
+@router.post("/records", status_code=201, dependencies=[Heavy])
 def register(body: NewRecord, caller: Caller, use: Use) -> Id:
     """Register a record whose sealed items were uploaded. Everything is checked before anything is kept."""
     deposits = [

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, BackgroundTasks, Response
 
-from api.deps import Caller, Use
+from api.deps import Caller, Heavy, Use
 from api.schemas import ReleasedItemJson, ReleaseView, Signed
 from ledger.model import ReleaseRequest
 from ledger.typed_data import parse_signature, struct_hash
@@ -10,7 +10,7 @@ from ledger.typed_data import parse_signature, struct_hash
 router = APIRouter(tags=["release"])
 
 
-@router.post("/v1/releases")
+@router.post("/v1/releases", dependencies=[Heavy])
 def release(body: Signed, use: Use, after: BackgroundTasks) -> ReleaseView:
     """Hand over the keys of items, wrapped to the key in the request, if the gate lets them through."""
     request = ReleaseRequest.from_json(body.message)
@@ -39,7 +39,7 @@ def release(body: Signed, use: Use, after: BackgroundTasks) -> ReleaseView:
     )
 
 
-@router.get("/v1/bundles/{decision}")
+@router.get("/v1/bundles/{decision}", dependencies=[Heavy])
 def bundle(decision: str, caller: Caller, use: Use) -> Response:
     """Everything needed to verify a decision offline, for whoever asked and was told the reason."""
     return Response(use.bundling.bundle(caller, decision), media_type="application/json")

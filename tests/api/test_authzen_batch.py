@@ -171,18 +171,18 @@ def test_the_past_and_searches_are_heavy_and_wait_for_a_place(web, w):
     head = web.forge.chain.head()
     context = {"consistency": {"at_exact_snapshot": make_token(web.forge.deployment, head.number, head.hash)}}
     limits = web.forge.services.limits
-    limits._heavy, limits._working = 1, 1
+    limits._heavy = 1
     for path, body in (
         ("/access/v1/evaluation", base(w, context=context)),
         (SEARCH + "action", {k: base(w)[k] for k in ("subject", "resource")}),
     ):
-        refused = web.post(path, body, w.journal)
-        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
-        limits.end()
+        with limits.heavy():
+            refused = web.post(path, body, w.journal)
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
         assert web.post(path, body, w.journal).status_code == 200
         assert limits._working == 0, "the place is given back"
-        limits.enter()
-    assert web.post("/access/v1/evaluation", base(w), w.journal).json()["decision"]
+    with limits.heavy():
+        assert web.post("/access/v1/evaluation", base(w), w.journal).json()["decision"]
 
 
 def test_the_past_answers_as_of_its_block_but_never_permits_what_is_withdrawn_since(web, w):

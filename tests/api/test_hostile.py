@@ -1,8 +1,11 @@
 """What a hostile reviewer got through once, and must never get through again."""
 
+import asyncio
 import json
 
+import httpx
 import pytest
+from conftest import URL
 from test_clients import NARRATIVE, PASSPHRASE, WORDS, town  # noqa: F401 (a fixture)
 
 from client.recipient import Recipient
@@ -127,6 +130,36 @@ def test_a_body_larger_than_any_honest_one_is_not_read(web, path):
     answer = web.call("POST", path, content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code in (400, 413)
     assert "too large" in answer.text or "parsing" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/v1/releases", "/v1/records", "/v1/cohorts", "/access/v1/search/action"])
+def test_whoever_sends_a_request_slowly_keeps_nobody_else_from_a_release(web, path):
+    forge = web.forge
+    forge.services.limits._heavy = 1
+    begun, released = asyncio.Event(), []
+
+    async def never():
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def stall():
+        headers = [(b"content-type", b"application/json"), (b"authorization", b"Bearer x")]
+        asked = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
+        await web.app({**asked, "scheme": "https", "server": ("x", 443), "client": ("192.0.2.1", 1)}, never, never)
+
+    async def both():
+        slow = asyncio.create_task(stall())
+        await begun.wait()
+        request = forge.request(items=("narrative.md",))
+        body = {"message": request.to_json(), "signature": forge.world.journal.sign_typed(forge.domain, request)}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(web.app), base_url=URL) as client:
+            released.append(await client.post("/v1/releases", json=body))
+            with forge.services.limits.heavy():
+                released.append(await client.post("/v1/releases", json=body))
+        slow.cancel()
+
+    asyncio.run(both())
+    assert [answer.status_code for answer in released] == [200, 429]
 
 
 def test_an_answer_to_an_invitation_does_not_sign_in(web):

@@ -128,16 +128,15 @@ def test_liveness_and_metrics_are_never_refused():
 
 def test_only_so_many_heavy_requests_at_once():
     counted = limits(Hands())
-    assert counted.begin(scope("/v1/releases"))
-    refused(lambda: counted.begin(scope("/v1/records")))
-    refused(lambda: counted.begin(scope("/v1/bundles/dec_1", method="GET")))
-    assert not counted.begin(scope("/v1/records", method="GET"))
-    assert not counted.begin(scope("/v1/revocations"))
-    refused(lambda: counted.begin(scope("/access/v1/search/subject")))
-    refused(counted.enter)
-    assert not counted.begin(scope("/access/v1/evaluation"))
-    counted.end()
-    assert counted.begin(scope("/v1/records/x/items/y", method="PUT"))
+
+    def enter():
+        with counted.heavy():
+            refused(lambda: counted.heavy().__enter__())
+            raise KeyError("whatever goes wrong")
+
+    for _ in range(2):  # the place is given back
+        with pytest.raises(KeyError):
+            enter()
 
 
 def test_networks_that_are_none_are_refused():
