@@ -6,7 +6,7 @@ list in the same unit of work.
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -50,7 +50,7 @@ from ledger.typed_data import struct_hash, verify
 FRESH = 1.0
 """Seconds old what is known of the chain may be before a subject counts as unknown."""
 ASKED_AT_ONCE = 4
-"""Accounts whose code is asked at one time, and as many for withdrawals: a slow node must not take every thread."""
+"""Messages for which a node is asked at one time, and as many withdrawals: a slow one must not take every thread."""
 _UNKNOWN = "Nothing is known of this subject, here or on chain, so there is nothing to give or to withdraw."
 
 
@@ -167,24 +167,33 @@ class Intake:
         digest, problem = self._deployment.domain.digest(message), self._signed_by_key(message, signer, signature)
         if problem is None and (withdraws(message) or not self._chain.with_code([signer])):
             return True
-        place = self._places[withdraws(message)]
-        if not place.acquire(blocking=False):
-            raise TooManyRequests("Too many accounts are being asked whether they signed. Send it again in a moment.")
-        try:
+        with self._asking(urgent=withdraws(message)):
             signed = self._chain.contract_signed(signer, digest, signature)
-        finally:
-            place.release()
         if not signed:
             raise problem or BadSignature("The account has code, and only that may say yes for it; it does not.")
         return problem is None
 
+    @contextmanager
+    def _asking(self, urgent: bool) -> Iterator[None]:
+        """Hold one of the places of those for whom a node is asked, which is as slow as it likes.
+
+        Raises:
+            TooManyRequests: none is free.
+        """
+        if not self._places[urgent].acquire(blocking=False):
+            raise TooManyRequests("The Ethereum node is being asked about too much. Send it again in a moment.")
+        try:
+            yield
+        finally:
+            self._places[urgent].release()
+
     def _check_delegate(self, message: Relayed, signer: Address) -> None:
-        """A delegate's right is looked up; while the node does not answer, what was known at the last block counts.
+        """A delegate's right is looked up; while the node is slow or silent, what was known at the last block counts.
 
         The deny list forgets nothing, so one whose right was taken away must not get there by asking first.
         """
         try:
-            with self._index.at_head() as snapshot, self._store.begin() as tx:
+            with self._asking(urgent=True), self._index.at_head() as snapshot, self._store.begin() as tx:
                 return self._check_signer(tx, message, signer, snapshot.state)
         except (Unavailable, Untrusted):
             if self._index.last is None:
@@ -223,7 +232,7 @@ class Intake:
                 return
         if self._unknown(subject):
             # What is remembered may be old, where another process follows the chain.
-            with suppress(Unavailable, Untrusted), self._index.at_head(FRESH):
+            with self._asking(urgent=True), suppress(Unavailable, Untrusted), self._index.at_head(FRESH):
                 pass
         if self._unknown(subject) and self._index.last is not None:
             raise NotFound(_UNKNOWN)

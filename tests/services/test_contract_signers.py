@@ -2,13 +2,14 @@
 
 import json
 import threading
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
 from chaos.real_world import RealForge
 
 from ledger.adapters.rules import Contracts, Reverted
-from ledger.errors import BadSignature, LedgerUnavailable, Refused, TooManyRequests
+from ledger.errors import BadSignature, LedgerUnavailable, NotFound, Refused, TooManyRequests
 from ledger.events import Suspended
 from ledger.model import (
     RIGHT_GRANT,
@@ -361,6 +362,44 @@ def test_only_so_many_accounts_are_asked_at_once_and_a_key_never_waits(forge):
             thread.join(10)
     forge.chain.contract_signed = ask
     assert hand_in(forge, everything).status == "accepted", "every place was given back"
+
+
+@pytest.mark.parametrize("kind", ["key that nobody knows", "delegate that is none"])
+def test_withdrawals_of_strangers_do_not_take_every_thread_while_a_node_hangs(forge, monkeypatch, kind):
+    w = forge.world
+    mother = Delegation(w.patient.address, w.mother.address, RIGHT_REVOKE, forge.chain.now + DAY, forge.chain.now)
+    forge.accept(mother)
+    forge.settle()
+    forge.reason()
+    go_on, asked = threading.Event(), threading.Semaphore(0)
+
+    @contextmanager
+    def hangs(_within=0):
+        asked.release()
+        go_on.wait(10)
+        raise LedgerUnavailable("It does not answer.")
+        yield
+
+    monkeypatch.setattr(forge.services.index, "at_head", hangs)
+
+    def hand_one_in():
+        whose = w.stranger.address if kind == "key that nobody knows" else w.patient.address
+        with suppress(NotFound, BadSignature, TooManyRequests):
+            forge.accept(Closure(whose), by=w.stranger)
+
+    threads = [threading.Thread(target=hand_one_in) for _ in range(ASKED_AT_ONCE)]
+    for thread in threads:
+        thread.start()
+    try:
+        assert all(asked.acquire(timeout=10) for _ in threads)
+        hand_one_in()
+        assert not asked.acquire(blocking=False), "nobody waits for the node any more"
+        assert forge.accept(Revocation(w.patient.address, (another(forge),)), by=w.mother).status == "accepted"
+        assert forge.accept(messages(forge)["revocation"]).status == "accepted"
+    finally:
+        go_on.set()
+        for thread in threads:
+            thread.join(10)
 
 
 # On a real node, where code burns real gas
