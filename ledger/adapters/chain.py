@@ -14,7 +14,7 @@ from web3 import Web3
 from ledger.adapters.logs import artifact, decode
 from ledger.adapters.node import Node, OutOfGas, Reverted
 from ledger.deployment import Deployment
-from ledger.errors import InvalidProof, LedgerUnavailable, Refused
+from ledger.errors import InvalidMessage, InvalidProof, LedgerUnavailable, Refused
 from ledger.model import Address, Hash, address, hash32, keccak, to_hash
 from ledger.ports import Call, Fees, Logged, Prepared, Receipt
 from ledger.proofs import AccountProof, Header, SlotProof, read_proof, verify_header
@@ -72,7 +72,7 @@ class Web3Chain:
         try:
             times = self._times(answer)
             logged = [self._logged(log, times) for log in answer]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (InvalidMessage, KeyError, TypeError, ValueError, AttributeError) as error:
             raise LedgerUnavailable("The Ethereum node answered with a log that cannot be read.") from error
         return sorted((entry for entry in logged if entry), key=lambda entry: (entry.block_number, entry.log_index))
 
@@ -161,7 +161,8 @@ class Web3Sender:
 
     def fees(self) -> Fees:
         """What a transaction should offer: the base fee may double before it is mined."""
-        base = _number(self._node.request("eth_getBlockByNumber", "latest", False)["baseFeePerGas"])
+        block = self._node.request("eth_getBlockByNumber", "latest", False)
+        base = _number(block.get("baseFeePerGas") if isinstance(block, dict) else None)
         return Fees(2 * base + TIP, TIP)
 
     def prepare(
@@ -235,9 +236,14 @@ class Web3Sender:
     def receipt(self, transaction: Hash) -> Receipt | None:
         """Where a transaction was included, or None while it is not."""
         answer = self._node.request("eth_getTransactionReceipt", transaction)
-        if answer is None or answer.get("blockHash") is None:
+        if answer is None:
             return None
-        return Receipt(_number(answer["blockNumber"]), hash32(answer["blockHash"]), answer["status"] == "0x1")
+        try:
+            if answer.get("blockHash") is None:
+                return None
+            return Receipt(_number(answer["blockNumber"]), hash32(answer["blockHash"]), answer["status"] == "0x1")
+        except (InvalidMessage, KeyError, AttributeError) as error:
+            raise LedgerUnavailable("The Ethereum node answered with a receipt that cannot be read.") from error
 
 
 def call_data(call: Call) -> str:

@@ -21,16 +21,18 @@ from client.http import _error_of
 from client.institution import MANIFEST, Institution, read_folder
 from client.log import SeenLog, verify_entries, watch
 from client.recipient import Recipient
+from ledger.adapters.chain import Web3Chain, Web3Sender
 from ledger.adapters.logs import decode, event_topics
 from ledger.adapters.node import Node
 from ledger.checkpoint import Checkpoint, sign_checkpoint
 from ledger.deployment import Deployment
 from ledger.documents import canonical
-from ledger.errors import LedgerUnavailable
+from ledger.errors import InvalidInput, LedgerUnavailable
 from ledger.evidence import SignedConsent
 from ledger.invitations import encryption_key_of
 from ledger.merkle import LogTree, leaf_hash
-from ledger.model import MESSAGES, address
+from ledger.model import MESSAGES, Hash, address
+from ledger.ports import Call
 from ledger.receipts import parse_receipt, verify_receipt
 from ledger.sealing import EncryptionKey
 from ledger.services.questions import require_writable
@@ -97,6 +99,19 @@ class _Told(Node):
         return bytearray(self._data)
 
 
+class _Says(Node):
+    """A node that answers each method with a given value."""
+
+    def __init__(self, said: Any) -> None:
+        super().__init__("http://127.0.0.1:8545")
+        self._said = said if isinstance(said, dict) else {}
+
+    def _post(self, body: Any) -> bytearray:
+        asked = body if isinstance(body, list) else [body]
+        told = [{"jsonrpc": "2.0", "id": one["id"], "result": self._said.get(one["method"])} for one in asked]
+        return bytearray(_bytes(told if isinstance(body, list) else told[0]))
+
+
 def rows() -> Iterator[Row]:
     """Every such parser."""
     told = json.loads(EXAMPLES.read_text(encoding="utf-8"))
@@ -108,6 +123,7 @@ def rows() -> Iterator[Row]:
     yield from _served(told, facts)
     yield from _logged(told, facts)
     yield from _node()
+    yield from _chain(facts)
 
 
 def json_of(data: bytes) -> Any:
@@ -327,3 +343,53 @@ def _node() -> Iterator[Row]:
     failed = {"jsonrpc": "2.0", "id": 1, "error": {"code": 3, "message": "out of gas", "data": "0x08c379a0"}}
     yield "event-log", logs, event
     yield "json-rpc", (_bytes(result), _bytes([result, failed | {"id": 2}]), _bytes(failed)), answered
+
+
+def _chain(facts: Deployment) -> Iterator[Row]:
+    """What the answers of a node mean. Whatever is wrong with them is the node's fault, never the caller's."""
+    vectors = Path(__file__).resolve().parents[2] / "tests" / "vectors" / "proofs.json"
+    node = json.loads(vectors.read_text())["nodes"]["anvil"]
+    block = node["block"]
+    contract = facts.contracts["ConsentRegistry"].address
+    topic = next(topic for (_, topic), name in event_topics().items() if name == "Granted")
+    who = "0x" + "0" * 24 + World.patient.address[2:].lower()
+    place = {"blockHash": block["hash"], "blockNumber": block["number"], "transactionHash": "0x" + "ab" * 32}
+    log = {"address": contract, "topics": [topic, who, "0x" + "cd" * 32], "data": who, "logIndex": "0x0"}
+    receipt = place | {"status": "0x1"}
+    said = {
+        "eth_chainId": "0x1", "eth_getBlockByNumber": block, "eth_getLogs": [log | place], "eth_getCode": "0x",
+        "eth_getProof": node["sender"], "eth_getTransactionReceipt": receipt, "eth_getTransactionCount": "0x2",
+        "eth_getTransactionByHash": {}, "eth_call": "0x", "eth_estimateGas": "0x5208",
+    }  # fmt: skip
+    timed = said | {"eth_getLogs": [log | place | {"blockTimestamp": block["timestamp"]}]}
+
+    def understood(data: bytes) -> object:
+        told = _Says(json_of(data))
+        chain, sender = Web3Chain(told, facts), Web3Sender(told, facts, phrase("sender"))
+        name, call = Hash("0x" + "ab" * 32), Call("ConsentRegistry", "close", ())
+        refused: LedgerUnavailable | None = None
+        for ask in (
+            chain.chain_id,
+            chain.head,
+            lambda: chain.events(name),
+            lambda: chain.proof(name, "ConsentRegistry", []),
+            lambda: chain.with_code([World.patient.address]),
+            lambda: chain.contract_signed(World.patient.address, bytes(32), bytes(65)),
+            sender.mined,
+            sender.fees,
+            lambda: sender.simulate(call),
+            lambda: sender.prepare(call),
+            lambda: sender.knows(name),
+            lambda: sender.receipt(name),
+        ):
+            try:
+                ask()
+            except LedgerUnavailable as error:
+                refused = error
+            except InvalidInput as error:
+                raise AssertionError("the caller is blamed for what a node says") from error
+        if refused:
+            raise refused
+        return None
+
+    yield "chain", (_bytes(said), _bytes(timed)), understood

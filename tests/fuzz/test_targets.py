@@ -16,7 +16,7 @@ from scripts.fuzz.targets import run, targets
 
 DEEP = os.environ.get("VOLENS_TEST_PROFILE") == "deep"
 ROUNDS = 100_000 if DEEP else 2_000
-SLOW = {"dicom": 6, "bundle": 2, "cohort-bundle": 2, "words": 20, "shares": 4}
+SLOW = {"dicom": 6, "bundle": 2, "cohort-bundle": 2, "words": 20, "shares": 4, "chain": 8}
 """How many times fewer rounds, for what takes longer."""
 TARGETS = targets()
 INTERESTING = [
@@ -115,6 +115,12 @@ def test_nothing_but_our_own_refusals(name):
 
 FOUND = {
     "json-rpc": [b'[{"jsonrpc": "2.0", "id": {}, "result": 1}, {"jsonrpc": "2.0", "id": [], "result": 1}]'],
+    "chain": [
+        b"{}",
+        b'{"eth_getLogs": [{"blockHash": "0x12", "blockNumber": "0x1"}]}',
+        b'{"eth_getTransactionReceipt": []}',
+        b'{"eth_getTransactionReceipt": {"blockHash": "0x12", "blockNumber": "0x1"}}',
+    ],
     "case-folder": [b"[" * 100_000],
     "refusal": [b'{"type": "urn:volens:error:invalid_message", "detail": "", "errors": {"a": 1}}'],
     "offer": [b"{}", b"[]", b"7", b'{"record": null}'],
