@@ -7,6 +7,7 @@ from ledger.model import Grant, Hash, Message, Revocation, RevokeAll
 from ledger.signed_message import SignedMessage
 from ledger.typed_data import parse_signature
 from wallet.book import Book, Case
+from wallet.renewal import renews
 
 AT_ONCE = 100
 """How many grants are revoked by one message."""
@@ -17,14 +18,27 @@ REVOKE_AHEAD = 15 * 60
 def revocations(book: Book, names: Sequence[Hash]) -> list[tuple[Case, Revocation]]:
     """What takes some grants back, for every pseudonym of hers that agreed to them.
 
+    Where a form changed and she agreed again, who says stop means the consents under both forms.
+
     Raises:
         InvalidInput: the wallet knows no such grant.
     """
     by_case: dict[int, tuple[Case, list[Grant]]] = {}
     for name in dict.fromkeys(names):
         for case, grant in book.consents(name):
-            by_case.setdefault(case.index, (case, []))[1].append(grant)
+            by_case.setdefault(case.index, (case, []))[1].extend(_same(case, grant))
     return [(case, message) for case, grants in by_case.values() for message in _revocations(case, grants)]
+
+
+def _same(case: Case, grant: Grant) -> list[Grant]:
+    """A grant, those that took its place under other forms, and those whose place it took."""
+    found, to_look = [], [grant]
+    while to_look:
+        one = to_look.pop()
+        found.append(one)
+        others = [other for other in case.grants if other not in found and other not in to_look]
+        to_look += [other for other in others if renews(other, one) or renews(one, other)]
+    return found
 
 
 def _revocations(case: Case, grants: Iterable[Grant]) -> list[Revocation]:

@@ -140,6 +140,8 @@ def _print_change(one: Any, language: str) -> None:
 
     if one.before is not None and one.after is not None:
         before, after = difference(one.before, one.after)
+        if one.before == one.after:
+            out.print(f"  {say(language, 'other')}")
         _print_side(say(language, "before"), before, "del")
         _print_side(say(language, "now"), after, "ins")
     elif one.before is not None:

@@ -158,8 +158,8 @@ def revoke(
     names = [grant_name(text) for text in grants or ()]
     found = find_case(book, case) if case else None
     if not as_json:
-        for name in names:
-            out.print(f"  • {book.consents(name)[0][1].summary}")
+        for sentence in dict.fromkeys(book.consents(name)[0][1].summary for name in names):
+            out.print(f"  • {sentence}")
     what = f"everything in “{found.title}”" if found else "everything" if everything else "this"
     confirm(f"Take back {what}?", yes)
     if patient is None:

@@ -115,6 +115,17 @@ def test_what_was_interrupted_is_finished_and_nothing_is_lost_in_between(volens,
 
 
 @pytest.mark.node
+def test_who_stops_one_of_two_consents_to_the_same_stops_both(volens, town, forms):
+    record, old = forms.consented()
+    forms.change(material=False)
+    begun = volens("wallet", "renew", struct_hash(old), *town.wallet, "--yes", "--no-wait", "--json").json
+    town.client().wait_for(begun["relays"][0]["id"], ("final",))
+    assert volens("wallet", "revoke", begun["grant"], *town.wallet, "--yes").code == 0
+    assert forms.states(record) == {struct_hash(old): "revoked", begun["grant"]: "revoked"}
+    assert forms.asked(record) == "revoked"
+
+
+@pytest.mark.node
 def test_less_than_before_is_still_the_renewal_of_the_old(volens, town, forms):
     record, old = forms.consented(("journal", "social:mastodon"))
     forms.change(material=True)

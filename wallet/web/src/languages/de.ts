@@ -311,6 +311,7 @@ export const de: Catalogue = {
   "changed.before": "Vorher:",
   "changed.now": "Jetzt:",
   "changed.tick": "Bitte lesen Sie jeden Satz, der neu oder geändert ist. Haken Sie ihn ab, wenn Sie ihn verstanden haben.",
+  "changed.other": "In dieser Sprache lautet der Text wie vorher; in einer anderen nicht.",
   "changed.same": "Was bleibt, wie es war ({count})",
   "changed.proof": "Diese Seite hat geprüft, dass beide Texte die mit diesen Namen sind. Welches Formular an die Stelle von welchem trat, sagt der Dienst.",
   "changed.renew": "Unter dem neuen Formular neu zustimmen",

@@ -314,6 +314,7 @@ export const en = {
   "changed.before": "Before:",
   "changed.now": "Now:",
   "changed.tick": "Please read each sentence that is new or changed. Tick it when you have understood it.",
+  "changed.other": "In this language the text reads as before; in another it does not.",
   "changed.same": "What stays as it was ({count})",
   "changed.proof": "This page checked that both texts are the ones with these names. Which form took the place of which is what the service says.",
   "changed.renew": "Agree again under the new form",

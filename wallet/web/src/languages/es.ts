@@ -311,6 +311,7 @@ export const es: Catalogue = {
   "changed.before": "Antes:",
   "changed.now": "Ahora:",
   "changed.tick": "Lea cada frase nueva o cambiada, por favor. Márquela cuando la haya entendido.",
+  "changed.other": "En este idioma el texto dice lo mismo que antes; en otro, no.",
   "changed.same": "Lo que queda como estaba ({count})",
   "changed.proof": "Esta página ha comprobado que los dos textos son los que llevan estos nombres. Qué formulario sustituyó a cuál lo dice el servicio.",
   "changed.renew": "Aceptar de nuevo con el formulario nuevo",

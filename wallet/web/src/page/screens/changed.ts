@@ -81,7 +81,8 @@ function texts(page: Page, { before, after, terms }: ChangedForm, possible: bool
   const rows = all.filter(({ same }) => !same).map((one) => {
     const { old, now } = sides(page, one);
     if (now === null) return h("div", { class: "card" }, old);
-    return h("div", { class: "card" }, old, possible ? tick(`${one.id} ${one.after ?? ""}`, now) : h("p", {}, now));
+    const other = one.before === one.after && h("p", { class: "hint" }, page.t("changed.other"));
+    return h("div", { class: "card" }, other, old, possible ? tick(`${one.id} ${one.after ?? ""}`, now) : h("p", {}, now));
   });
   const same = all.filter((one) => one.same);
   const other = terms.map((one) => {
