@@ -13,7 +13,7 @@ from ledger.model import keccak
 from ledger.proofs import header_rlp
 
 PATIENCE = 0.12
-"""Seconds that the service under test waits for its node."""
+"""Seconds that the service under test waits for a node that hangs."""
 
 
 def _flip(text):
