@@ -90,7 +90,7 @@ def test_processes_share_everything_and_one_relays(place):
             elected.kill()
         if left.running():
             place.look(left)
-            eventually(lambda left=left: "relayer" in duties(place, left), "the other to be elected", 5)
+            eventually(lambda left=left: "relayer" in duties(place, left), "the other to be elected")
     assert all(did), did
     place.start()
     found = place.settled()
