@@ -139,7 +139,7 @@ class Place:
         grants = [institution.draft(record, self.form, proposal) for proposal in proposals or self.proposals()]
         return institution.offer(record, grants)
 
-    def settled(self, check, seconds=20):
+    def settled(self, check, seconds=90):
         """Wait until something has reached the chain."""
         deadline = time.monotonic() + seconds
         while not check():

@@ -155,7 +155,7 @@ def test_the_access_log_is_anchored_and_checked(volens, town, tmp_path):
     )  # fmt: skip
     log = town.stack.services.log
     town.recipient().ask(to_hash(b"\2" * 32), "case-report", "journal")
-    until = time.monotonic() + 30
+    until = time.monotonic() + 90
     while log.anchored()[0] is None or log.anchored()[0].block is None:
         assert time.monotonic() < until, "nothing was anchored"
         time.sleep(0.05)

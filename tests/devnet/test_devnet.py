@@ -58,7 +58,7 @@ def mined(node, transaction):
     return rpc(node.rpc_url, "eth_getTransactionReceipt", [transaction]) is not None
 
 
-def eventually(check, seconds=5.0):
+def eventually(check, seconds=60):
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline, "waited in vain"

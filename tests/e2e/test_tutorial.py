@@ -135,8 +135,8 @@ class Ledger:
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(timeout=30)
-        self.reader.join(timeout=5)
+        code = self.process.wait(timeout=90)
+        self.reader.join(timeout=30)
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code
