@@ -15,9 +15,9 @@ from ledger.documents import Form, canonical, document_hash, parse_canonical
 from ledger.errors import BadSignature, InvalidInput, InvalidMessage, InvalidProof
 from ledger.evidence import Denials, Evidence, Moment, Opening, Question, SignedConsent, authenticate
 from ledger.model import Address, Approval, Grant, Hash, Item, Record, address, hash32, integer
-from ledger.proofs import AccountProof, Header, SlotProof, read_nodes
+from ledger.proofs import EMPTY_CODE, AccountProof, Header, SlotProof, read_nodes
 from ledger.slots import Proven, ProvenFacts, Slot, delegation_slot, needed
-from ledger.typed_data import parse_signature, struct_hash, verify
+from ledger.typed_data import Domain, parse_signature, struct_hash, verify
 
 TYPE = "VolensBundle"
 VERSION = 1
@@ -151,6 +151,9 @@ class Verified:
     Attributes:
         signers: who signed the consent, by subject: herself, or a delegate the registry knows. Empty where no grant
             is involved.
+        checked_on_chain: the subjects whose consent an account with code is said to have signed. The registry checked
+            some signature before it recorded the grant, as it does with every one; nothing here shows whose of those
+            who may act for the subject.
         confirmations: how many blocks deep a grant had to be, the block itself counting as one.
     """
 
@@ -160,6 +163,7 @@ class Verified:
     grant: Grant | None
     signers: Mapping[Address, Address]
     confirmations: int
+    checked_on_chain: frozenset[Address] = frozenset()
 
 
 def verify_bundle(
@@ -173,7 +177,8 @@ def verify_bundle(
         3. every contract is proven in that block, with the code that was deployed
         4. every slot is proven under its contract
         5. the record is signed by its controller and holds the opened items
-        6. the grant belongs to it, and each consent shown was signed by its signer for this very grant
+        6. the grant belongs to it, and each consent shown was signed by its signer for this very grant; or the signer
+           has code in that block, and the registry has recorded the grant by itself, in no cohort
         7. deciding again from the proven slots gives the same decision; all it looks at is shown and rightly named
 
     Args:
@@ -232,8 +237,9 @@ def _verify(bundle: Any, trusted_block: Hash, deployment: Deployment) -> Verifie
     question = question_from_json(bundle["question"])
     grant = Grant.from_json(openings["grant"]) if openings["grant"] is not None else None
     parties = {record.record.subject, *record.record.stewards}
-    consents = _consents(signatures["consents"], grant, parties, facts, deployment)
-    signers = {consent.subject: consent.signer for consent in consents}
+    consents = _consents(signatures["consents"], grant, parties, facts, deployment.domain, headers[0])
+    signers = {consent.subject: consent.signer for consent in consents if consent.account_proof is None}
+    coded = frozenset(consent.subject for consent in consents) - signers.keys()
     anchors = tuple(consent.anchor(deployment.domain) for consent in consents if consent.root is not None)
     approvals = []
     signed = _list(openings["approvals"], "approvals"), _list(signatures["approvals"], "approvals")
@@ -260,12 +266,12 @@ def _verify(bundle: Any, trusted_block: Hash, deployment: Deployment) -> Verifie
     if canonical(found) != canonical(stated):  # bytes, because to Python 1 is True
         differing = [name for name in found if found[name] != stated.get(name)] or ["fields"]
         raise InvalidProof(f"The evidence does not support the decision: the {', '.join(differing)} differ.")
-    delegated = [delegation_slot(subject, signer) for subject, signer in signers.items() if signer != subject]
+    delegated = [delegation_slot(one.subject, one.signer) for one in consents if one.signer != one.subject]
     slots = needed(question, record, evidence.grants, evidence.forms, facts)
     _check_slots(bundle["contracts"], [*slots, *delegated])
-    if decision.permitted and set(signers) != parties:
+    if decision.permitted and signers.keys() | coded != parties:
         raise InvalidProof("The bundle does not show the signed consent of everybody whose consent the record needs.")
-    return Verified(question, decision, record.record, grant, signers, len(headers))
+    return Verified(question, decision, record.record, grant, signers, len(headers), coded)
 
 
 def _headers(bundle: Any, trusted_block: Hash) -> list[Header]:
@@ -308,7 +314,7 @@ def _check_slots(contracts: Any, slots: Iterable[Slot]) -> None:
 
 
 def _consents(
-    value: Any, grant: Grant | None, parties: set[Address], facts: ProvenFacts, deployment: Deployment
+    value: Any, grant: Grant | None, parties: set[Address], facts: ProvenFacts, domain: Domain, head: Header
 ) -> list[SignedConsent]:
     """The consents shown, each checked: of a party, for this grant, by a signer who may, recorded in time."""
     consents = [SignedConsent.from_json(one) for one in _list(value, "consents")]
@@ -322,8 +328,25 @@ def _consents(
             raise InvalidProof("A consent in the bundle is signed by somebody who never was the subject's delegate.")
         if facts.entry(subject, struct_hash(grant)).granted_at > consent.deadline:
             raise InvalidProof("A consent in the bundle was recorded after its deadline.")
-        consent.check(deployment.domain)
+        if consent.account_proof is None:
+            consent.check(domain)
+        else:
+            _check_coded(consent, facts.entry(subject, struct_hash(grant)).granted_at, head)
     return consents
+
+
+def _check_coded(consent: SignedConsent, granted_at: int, head: Header) -> None:
+    """A consent that code signed: it must be there that only the registry can have checked it, and that it did.
+
+    Were an account without code let through, any bundle could be stripped of the signature it rests on.
+    """
+    if not granted_at:
+        raise InvalidProof(
+            "A consent in the bundle is signed by code, and no registry has asked it: it is not recorded."
+        )
+    account = AccountProof(consent.signer, consent.account_proof or ()).verify(head)
+    if account.code_hash == EMPTY_CODE:
+        raise InvalidProof("A consent in the bundle is said to be signed by code; the signer has none in that block.")
 
 
 def _denial(row: Any) -> tuple[str, Address, str]:

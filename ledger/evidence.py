@@ -7,7 +7,7 @@ from typing import Any
 from ledger.documents import Form
 from ledger.errors import BadSignature, InvalidMessage
 from ledger.model import Address, Approval, Consent, Grant, Hash, Item, Record, address, hash32, integer
-from ledger.proofs import Header
+from ledger.proofs import Header, read_nodes
 from ledger.state import Facts
 from ledger.typed_data import Domain, commitment_hash, parse_signature, struct_hash, verify
 
@@ -135,6 +135,8 @@ class SignedConsent:
     Attributes:
         root, proof: of the cohort, for the grant that this is shown for; a root of None is a consent that is recorded
             by itself.
+        account_proof: where the signer's code said yes and not its key, the nodes that prove that it has code. The
+            registry asks code when it records the grant, and nobody can ask it for that time afterwards.
     """
 
     subject: Address
@@ -144,6 +146,7 @@ class SignedConsent:
     signature: bytes
     root: Hash | None = None
     proof: tuple[Hash, ...] = ()
+    account_proof: tuple[bytes, ...] | None = None
 
     @classmethod
     def of(cls, consent: Consent, signer: Address, signature: bytes) -> "SignedConsent":
@@ -153,14 +156,18 @@ class SignedConsent:
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in a bundle and in the store."""
-        cohort = {} if self.root is None else {"cohort": {"root": self.root, "proof": list(self.proof)}}
+        more: dict[str, Any] = {}
+        if self.root is not None:
+            more["cohort"] = {"root": self.root, "proof": list(self.proof)}
+        if self.account_proof is not None:
+            more["accountProof"] = ["0x" + node.hex() for node in self.account_proof]
         return {
             "subject": self.subject,
             "grantHashes": list(self.grant_hashes),
             "deadline": self.deadline,
             "signer": self.signer,
             "signature": "0x" + self.signature.hex(),
-            **cohort,
+            **more,
         }
 
     @classmethod
@@ -168,11 +175,13 @@ class SignedConsent:
         """Read what `to_json` wrote; every member is checked, the signature is not.
 
         Raises:
-            InvalidMessage: it is malformed, or has members that are not known.
+            InvalidMessage: it is malformed, or has members that are not known, or one of code lies in a cohort.
+            InvalidProof: what should be the nodes of a proof are none.
         """
         names = {"subject", "grantHashes", "deadline", "signer", "signature"}
-        if not isinstance(value, dict) or value.keys() not in (names, names | {"cohort"}):
-            raise InvalidMessage("consents", f"must hold {', '.join(sorted(names))}, perhaps cohort, and nothing else")
+        if not isinstance(value, dict) or value.keys() not in (names, names | {"cohort"}, names | {"accountProof"}):
+            what = f"must hold {', '.join(sorted(names))}, perhaps cohort or accountProof, and nothing else"
+            raise InvalidMessage("consents", what)
         root: Hash | None = None
         proof: tuple[Hash, ...] = ()
         if "cohort" in value:
@@ -188,6 +197,7 @@ class SignedConsent:
             parse_signature(value["signature"]),
             root,
             proof,
+            read_nodes(value["accountProof"]) if "accountProof" in value else None,
         )
 
     def check(self, domain: Domain) -> None:

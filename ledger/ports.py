@@ -111,6 +111,10 @@ class Chain(Protocol):
         """The account proof and slot proofs of one of our contracts, as of a block. Unverified."""
         ...
 
+    def account_proof(self, block: Hash, account: Address) -> AccountProof:
+        """The proof of any account, as of a block. Unverified."""
+        ...
+
     def contract_signed(self, account: Address, digest: bytes, signature: bytes) -> bool:
         """Whether the code of an account says now, through ERC-1271, that it signed 32 bytes.
 

@@ -5,7 +5,7 @@ import { check, hash, hex, integer, join, keccak, refuse, same, unhex } from "./
 
 const EMPTY_STRING = new Uint8Array([0x80]);
 export const EMPTY_ROOT = hex(keccak(EMPTY_STRING));
-const EMPTY_CODE = hex(keccak(new Uint8Array()));
+export const EMPTY_CODE = hex(keccak(new Uint8Array()));
 const MAX_NODES = 65;
 const MAX_NODE = 532;
 const MAX_HEADER = 4096;

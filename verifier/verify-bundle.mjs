@@ -29,7 +29,8 @@ const MEMBERS = [
  * @param deployment {chainId, genesis, contracts: {name: {address, codeHash}}}, pinned
  * @param confirmations how many blocks deep a grant must have been
  * @param maxAge how many seconds the block may have been old
- * @returns {decision, question, signers, confirmations}
+ * @returns {decision, question, signers, checkedOnChain, confirmations}; `signers` by subject, `checkedOnChain` the subjects
+ *   whose consent an account with code is said to have signed: the registry asked it then, nobody can ask it for that time now
  * @throws Refused with the reason
  */
 export async function verifyBundle(bytes, trustedBlock, deployment, { confirmations = 1, maxAge = 36 } = {}) {
@@ -56,8 +57,9 @@ export async function verifyBundle(bytes, trustedBlock, deployment, { confirmati
   // 6
   const question = readQuestion(bundle.question);
   const grant = openings.grant === null ? null : named("Grant", messages.grant(openings.grant));
-  const consents = readConsents(signatures.consents, grant, facts, domain);
-  const signers = new Map(consents.map(({ subject, signer }) => [subject, signer]));
+  const consents = await readConsents(signatures.consents, grant, facts, domain, headers[0]);
+  const signers = new Map(consents.filter((one) => !one.coded).map(({ subject, signer }) => [subject, signer]));
+  const checkedOnChain = new Set(consents.map(({ subject }) => subject).filter((subject) => !signers.has(subject)));
   const approvals = readApprovals(openings.approvals, signatures.approvals, record.controller, domain);
   const form = openings.form === null ? null : readForm(openings.form);
   const denials = array(bundle.denials, "The denials").map(readDenial);
@@ -78,11 +80,13 @@ export async function verifyBundle(bytes, trustedBlock, deployment, { confirmati
     check(labels.get(slot) === label, `The bundle does not show ${label} under that name.`);
   }
   const needed = [record.subject, ...record.stewards];
-  const complete = signers.size === needed.length && needed.every((subject) => signers.has(subject));
+  const shown = new Set([...signers.keys(), ...checkedOnChain]);
+  const complete = shown.size === needed.length && needed.every((subject) => shown.has(subject));
   check(!found.permitted || complete, "A consent the record needs is not shown.");
   check(headers.length >= confirmations, "The bundle shows too few confirmations.");
   check(moment.maxAge <= maxAge, "The decision allowed too old a block.");
-  return { decision: found, question, signers: Object.fromEntries(signers), confirmations: headers.length };
+  const told = { signers: Object.fromEntries(signers), checkedOnChain: [...checkedOnChain].sort() };
+  return { decision: found, question, ...told, confirmations: headers.length };
 }
 
 const named = (type, message) => ({ ...message, hash: messages.structHash(type, message) });
@@ -128,10 +132,12 @@ function readQuestion(value) {
   return { ...value, recipient, record: hash(value.record, "The question's record") };
 }
 
-function readConsents(consents, grant, facts, domain) {
-  return array(consents, "The consents").map((consent) => {
+async function readConsents(consents, grant, facts, domain, head) {
+  const read = array(consents, "The consents").map((consent) => {
     const members = ["subject", "grantHashes", "deadline", "signer", "signature"];
-    if (Object.hasOwn(consent ?? {}, "cohort")) members.push("cohort");
+    const coded = Object.hasOwn(consent ?? {}, "accountProof");
+    if (coded) members.push("accountProof");
+    else if (Object.hasOwn(consent ?? {}, "cohort")) members.push("cohort");
     object(consent, members, "A consent");
     const subject = address(consent.subject, "A consent's subject");
     const signer = address(consent.signer, "A consent's signer");
@@ -139,12 +145,22 @@ function readConsents(consents, grant, facts, domain) {
     check(grant !== null && hashes.includes(grant.hash), "A consent does not contain the grant.");
     check(signer === subject || facts.delegatedAt(subject, signer), "A consent's signer never was a delegate.");
     const deadline = integer(consent.deadline, "deadline");
-    check(facts.entry(subject, grant.hash).grantedAt <= deadline, "A consent was recorded after its deadline.");
-    const struct = messages.consentHash(subject, hashes, deadline);
-    const signed = messages.isSignedBy(signer, struct, messages.signature(consent.signature), domain);
-    check(signed, "A consent is signed by another key.");
-    return { subject, signer, deadline, cohort: readCohort(consent, signer === subject) };
+    const { grantedAt } = facts.entry(subject, grant.hash);
+    check(grantedAt <= deadline, "A consent was recorded after its deadline.");
+    const signature = messages.signature(consent.signature);
+    if (coded) check(grantedAt > 0, "A consent that code signed is not recorded, so no registry asked it.");
+    else {
+      const struct = messages.consentHash(subject, hashes, deadline);
+      check(messages.isSignedBy(signer, struct, signature, domain), "A consent is signed by another key.");
+    }
+    return { subject, signer, deadline, coded, proof: consent.accountProof, cohort: readCohort(consent, signer === subject) };
   });
+  for (const { signer, proof } of read.filter((one) => one.coded)) {
+    // Or any bundle could be stripped of the signature it rests on.
+    const { codeHash } = await proofs.account(head.stateRoot, signer, proofs.nodes(proof));
+    check(codeHash !== proofs.EMPTY_CODE, "A consent is said to be signed by code, and its signer has none.");
+  }
+  return read;
 }
 
 function readCohort({ cohort }, byHerself) {
@@ -197,8 +213,11 @@ async function main() {
     return 2;
   }
   try {
-    const { decision, confirmations } = await verifyBundle(bytes, trustedBlock, deployment, limits);
+    const { decision, confirmations, checkedOnChain } = await verifyBundle(bytes, trustedBlock, deployment, limits);
     console.log(`✓ The evidence holds: ${decision.permitted ? "permit" : "deny"} (${decision.reason}), ${confirmations} deep.`);
+    for (const subject of checkedOnChain) {
+      console.log(`  The consent of ${subject} was signed by an account with code: the contract asked it, this check cannot.`);
+    }
     return 0;
   } catch (error) {
     if (!(error instanceof Refused)) throw error;

@@ -101,7 +101,14 @@ class Web3Chain:
 
     def proof(self, block: Hash, contract: str, slots: Sequence[Hash]) -> tuple[AccountProof, tuple[SlotProof, ...]]:
         """The account proof and slot proofs of one of our contracts, as of a block. Unverified."""
-        answer = self._node.request("eth_getProof", self._addresses[contract], list(slots), {"blockHash": block})
+        return self._proof(block, self._addresses[contract], list(slots))
+
+    def account_proof(self, block: Hash, account: Address) -> AccountProof:
+        """The proof of any account, as of a block. Unverified."""
+        return self._proof(block, account, [])[0]
+
+    def _proof(self, block: Hash, account: Address, slots: list[Hash]) -> tuple[AccountProof, tuple[SlotProof, ...]]:
+        answer = self._node.request("eth_getProof", account, slots, {"blockHash": block})
         try:
             return read_proof(answer)
         except InvalidProof as error:

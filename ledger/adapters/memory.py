@@ -157,6 +157,9 @@ class MemoryChain:
             roots[name] = trie.root_hash
             code = self.faults.code.get(name) or to_hash(keccak(name.encode()))
             accounts[keccak(bytes.fromhex(at[2:]))] = rlp.encode([1, 0, roots[name], bytes.fromhex(code[2:])])
+        for wallet in self._contracts.wallets:
+            place = bytes.fromhex(wallet[2:])
+            accounts[keccak(place)] = rlp.encode([1, 0, HexaryTrie({}).root_hash, keccak(place)])
         return roots, accounts.root_hash
 
     def _header(self, parent: Header | None, state_root: bytes, at: int | None = None) -> Header:
@@ -246,6 +249,11 @@ class MemoryChain:
             *path, last = proofs[-1].nodes
             proofs[-1] = SlotProof(proofs[-1].key, (*path, last[:-1] + bytes([last[-1] ^ 1])))
         return AccountProof(at, self._path(root, at)), tuple(proofs)
+
+    def account_proof(self, block: Hash, account: Address) -> AccountProof:
+        """Nodes of the state trie: there are our contracts in it, and `wallets`."""
+        root = bytes.fromhex(self._block(block).header.state_root[2:])
+        return AccountProof(account, self._path(root, account))
 
     def _path(self, root: bytes, key: str) -> tuple[bytes, ...]:
         trie: Any = HexaryTrie(self._nodes, root)

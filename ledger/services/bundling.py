@@ -4,23 +4,25 @@ import logging
 import time
 import zlib
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from ledger import bundles
 from ledger.bundles import Contents
 from ledger.decisions import Decision, Reason
 from ledger.deployment import Deployment
 from ledger.documents import Form
-from ledger.errors import InvalidInput, InvalidProof, LedgerUnavailable, NotFound, Refused, VolensError
+from ledger.errors import BadSignature, InvalidInput, InvalidProof, LedgerUnavailable, NotFound, Refused, VolensError
 from ledger.evidence import Denials, Moment, SignedConsent
 from ledger.model import Address
 from ledger.ports import Store, StoredDecision
-from ledger.proofs import Header
+from ledger.proofs import EMPTY_CODE, Header
 from ledger.services.evidence import gather
-from ledger.services.index import PROOF_TRIES, Index
+from ledger.services.index import PROOF_TRIES, Index, facts_of
 from ledger.slots import Proven, Slot, delegation_slot, needed
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 HISTORY = 128
 """How many blocks back every full node can prove; older state it may have pruned."""
@@ -142,20 +144,27 @@ class Bundling:
         slots += tuple(
             delegation_slot(consent.subject, signer) for consent, signer, _ in consents if signer != consent.subject
         )
+        contracts = self._prove(headers[0], slots)
+        facts = facts_of(contracts)
+        shown = []
+        for entry in consents:
+            granted_at = facts.entry(entry[0].subject, answer["grant"]).granted_at
+            if checkable := self._checkable(SignedConsent.of(*entry), headers[0], granted_at):
+                shown.append(checkable)
         asked = {*question.items, *question.digests} or set(record.items)
         digests = set(question.digests.values())
         return bundles.write(
             Contents(
                 deployment=self._deployment,
                 headers=headers,
-                contracts=self._prove(headers[0], slots),
+                contracts=contracts,
                 record=record.record,
                 record_signature=record.signature,
                 items=[item for name, item in record.items.items() if name in asked or item.sha256 in digests],
                 grant=grant,
                 form=form if isinstance(form, Form) else None,
                 approvals=[entry for entry in openings.approvals if entry[0].recipient == question.recipient],
-                consents=[*held, *(SignedConsent.of(*consent) for consent in consents)],
+                consents=[*held, *shown],
                 denials=Denials.of(tuple(row) for row in kept["denials"]),
                 question=question,
                 decision=Decision(
@@ -169,10 +178,31 @@ class Bundling:
             )
         )
 
+    def _checkable(self, consent: SignedConsent, head: Header, granted_at: int) -> SignedConsent | None:
+        """A consent as others can check it: where not the signer's key signed, with the proof that the signer has code.
+
+        Args:
+            granted_at: when its grant was recorded, as of that block; what code said was asked by nobody else.
+
+        Returns:
+            None where nothing is left to check: it was not recorded, or the code is gone.
+        """
+        try:
+            consent.check(self._deployment.domain)
+        except BadSignature:
+            proof, account = self._proven(lambda: self._index.prove_account(head, consent.signer))
+            coded = granted_at and account.code_hash != EMPTY_CODE
+            return replace(consent, account_proof=proof.nodes) if coded else None
+        return consent
+
     def _prove(self, head: Header, slots: tuple[Slot, ...]) -> dict[str, Proven]:
+        return self._proven(lambda: self._index.prove(head, slots))
+
+    @staticmethod
+    def _proven(ask: Callable[[], T]) -> T:
         for _ in range(PROOF_TRIES):
             try:
-                return self._index.prove(head, slots)
+                return ask()
             except InvalidProof:
                 continue
         raise LedgerUnavailable("The Ethereum node cannot prove the state of that block any more.")

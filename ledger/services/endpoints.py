@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ledger.errors import LedgerUnavailable
-from ledger.model import Hash
+from ledger.model import Address, Hash
 from ledger.ports import Chain, Logged
 from ledger.proofs import AccountProof, Header, SlotProof
 from ledger.services.trust import Trust
@@ -87,6 +87,10 @@ class Endpoints:
         """The account proof and slot proofs of one of our contracts, as of a block. Unverified."""
         # A node that no longer has the state of an old block is not out of reach.
         return self._ask(lambda chain: chain.proof(block, contract, slots), needed=False)
+
+    def account_proof(self, block: Hash, account: Address) -> AccountProof:
+        """The proof of any account, as of a block. Unverified."""
+        return self._ask(lambda chain: chain.account_proof(block, account), needed=False)
 
     def _ask(self, question: Callable[[Chain], T], needed: bool = True) -> T:
         """The answer of the node that is read from, or of the next that answers: what it says is verified anyway."""

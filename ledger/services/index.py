@@ -21,7 +21,7 @@ from ledger.events import WITH_HEAD, Closed, Delegated, Granted, LedgerEvent, Re
 from ledger.evidence import Denials, Moment, undelegation
 from ledger.model import FUTURE, Address, Hash
 from ledger.ports import Chain, Logged, Store, Transaction
-from ledger.proofs import Header
+from ledger.proofs import Account, AccountProof, Header
 from ledger.services.endpoints import Endpoints
 from ledger.services.trust import Trust
 from ledger.slots import Proven, ProvenFacts, Slot, head_slot
@@ -455,6 +455,17 @@ class Index:
             values = tuple((slot, by_key[slot.key].verify(account), by_key[slot.key]) for slot in wanted)
             proven[contract] = Proven(account_proof, values)
         return proven
+
+    def prove_account(self, head: Header, account: Address) -> tuple[AccountProof, Account]:
+        """Prove any account at a block.
+
+        Raises:
+            InvalidProof: the proof does not hold. LedgerUnavailable: the node does not answer.
+        """
+        proof = self._chain.account_proof(head.hash, account)
+        if proof.address != account:
+            raise InvalidProof("The node proved another account.")
+        return proof, proof.verify(head)
 
     def _verify_heads(self, head: Header, heads: Mapping[str, Hash]) -> None:
         proven = facts_of(self.prove(head, [head_slot(contract) for contract in WITH_HEAD]))

@@ -240,6 +240,7 @@ def verify_bundle(
         "recipient": found.question.recipient,
         "record": found.question.record,
         "summary": found.grant.summary if found.grant else None,
+        "checkedOnChain": sorted(found.checked_on_chain),
     }
 
     def human() -> None:
@@ -249,5 +250,7 @@ def verify_bundle(
         out.print(f"record     {found.question.record}")
         if found.grant:
             out.print(f"consent    {found.grant.summary}")
+        for subject in sorted(found.checked_on_chain):
+            out.print(f"signature  for {subject}: of an account with code. The contract checked it, this does not.")
 
     show(value, as_json, human)

@@ -216,6 +216,6 @@ def _unseal_in_pieces(data: bytes, identity: Secret[str]) -> None:
 
 def targets() -> Mapping[str, Target]:
     """Every target by name."""
-    bundles = [_bundle("bundle"), _bundle("cohort_bundle")]
+    bundles = [_bundle("bundle"), _bundle("cohort_bundle"), _bundle("code_bundle")]
     every = [*_proofs(), *bundles, *_messages(), *_texts(), *_documents(), *_files(), *(Target(*row) for row in rows())]
     return {target.name: target for target in every}

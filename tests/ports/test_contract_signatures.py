@@ -5,8 +5,9 @@ import pytest
 from ledger.adapters.chain import Web3Chain
 from ledger.adapters.node import Node
 from ledger.deployment import Deployment
-from ledger.model import ZERO_HASH, address
-from scripts.devnet import Devnet
+from ledger.model import ZERO_HASH, address, keccak, to_hash
+from ledger.proofs import EMPTY_CODE
+from scripts.devnet import Devnet, mine
 
 pytestmark = pytest.mark.node
 
@@ -32,6 +33,7 @@ def chain(request):
     with Devnet.start(request.param) as devnet:
         node = Node(devnet.rpc_url)
         made = Web3Chain(node, Deployment(31337, ZERO_HASH, {}))
+        made.rpc_url = devnet.rpc_url
         made.put = lambda code: node.request(f"{request.param}_setCode", ACCOUNT, "0x" + code)
         yield made
 
@@ -69,3 +71,11 @@ def test_who_has_code(chain):
     other = address("0x" + "b2" * 20)
     assert chain.with_code([other, ACCOUNT]) == {ACCOUNT}
     assert chain.with_code([]) == set()
+
+
+def test_who_has_code_is_proven_in_a_block(chain):
+    chain.put("00")
+    mine(chain.rpc_url)
+    head = chain.head()
+    codes = [chain.account_proof(head.hash, who).verify(head).code_hash for who in (address("0x" + "b2" * 20), ACCOUNT)]
+    assert codes == [EMPTY_CODE, to_hash(keccak(b"\0"))]

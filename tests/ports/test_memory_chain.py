@@ -116,6 +116,15 @@ def test_an_address_that_is_not_there_is_proven_absent(chain):
         verify_account(chain.head().state_root, PATIENT, account.nodes)
 
 
+def test_whether_an_account_has_code_is_proven(chain):
+    chain._contracts = replace(chain._contracts, wallets={MOTHER: lambda digest, signature: True})
+    before = chain.head()
+    chain.mine()
+    for header, expected in ((before, set()), (chain.head(), {MOTHER})):
+        proofs = [chain.account_proof(header.hash, account) for account in (MOTHER, PATIENT)]
+        assert {one.address for one in proofs if one.verify(header).code_hash != EMPTY_CODE} == expected
+
+
 def events():
     who, name, at = st.sampled_from(PEOPLE), st.sampled_from(NAMES), st.just(0)
     time, flag = st.integers(1, 2**40), st.booleans()
@@ -334,6 +343,7 @@ def test_an_unreachable_node_answers_nothing(chain):
         lambda: chain.events(head),
         lambda: chain.events_between(0, 1),
         lambda: chain.proof(head, "Directory", ()),
+        lambda: chain.account_proof(head, PATIENT),
         lambda: chain.simulate(call(consent())),
         lambda: chain.prepare(call(consent()), 0, FEES),
         lambda: chain.send(raw),

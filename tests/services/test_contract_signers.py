@@ -9,6 +9,7 @@ import pytest
 from chaos.real_world import RealForge
 
 from ledger.adapters.rules import Contracts, Reverted
+from ledger.bundles import verify_bundle
 from ledger.errors import BadSignature, LedgerUnavailable, NotFound, Refused, TooManyRequests
 from ledger.events import Suspended
 from ledger.model import (
@@ -176,6 +177,20 @@ def test_code_speaks_as_a_delegate_as_far_as_it_was_given_a_right(forge):
     forge.settle()
     assert stored(forge, relay).status == "final"
     assert forge.reason() == "revoked"
+
+
+def test_the_evidence_of_a_permit_by_code_verifies(forge):
+    """Both verifiers are held to it in tests/verifier/test_code_signers.py."""
+    w = forge.world
+    give_code(forge, w.patient, yes)
+    hand_in(forge, forge.consent_to(another(forge)))
+    forge.revoke(w.grant())
+    forge.settle()
+    answer = forge.ask()
+    assert answer.decision.grant == struct_hash(another(forge))
+    data = forge.services.bundling.bundle(w.journal.address, answer.id)
+    found = verify_bundle(data, answer.decision.moment.hash, forge.deployment)
+    assert (found.signers, found.checked_on_chain) == ({}, {w.patient.address})
 
 
 # What hostile code may cost

@@ -14,7 +14,7 @@ async function answer(asked) {
     }
     const { confirmations, maxAge } = asked;
     const found = await verifyBundle(Buffer.from(asked.bundle, "base64"), asked.block, asked.deployment, { confirmations, maxAge });
-    return { holds: true, decision: found.decision, signers: found.signers };
+    return { holds: true, decision: found.decision, signers: found.signers, checkedOnChain: found.checkedOnChain };
   } catch (error) {
     return { holds: false, why: error.message, crashed: !(error instanceof Refused) };
   }
