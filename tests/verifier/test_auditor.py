@@ -18,6 +18,7 @@ from scripts.vector_sources.world import CHAIN_ID, DAY, World, phrase
 
 DEEP = os.environ.get("VOLENS_TEST_PROFILE") == "deep"
 PAIRS = 1_000 if DEEP else 120
+TO_BE_SEEN = {"permitted", "revoked", "no_consent", "suspended"}
 
 
 class History:
@@ -90,7 +91,7 @@ def verdict(forge, question, opened, stated):
 def test_an_auditor_comes_to_the_same_verdicts_from_the_chain_alone(make_forge, second):
     seed = random.SystemRandom().randrange(2**32) if DEEP else 7
     chance, answers = random.Random(seed), []
-    while len(answers) < PAIRS:
+    while len(answers) < PAIRS or (not set(answers) >= TO_BE_SEEN and len(answers) < 10 * PAIRS):
         history = History(make_forge(stage="registered"), chance)
         forge = history.forge
         for _ in range(25):
@@ -113,5 +114,5 @@ def test_an_auditor_comes_to_the_same_verdicts_from_the_chain_alone(make_forge, 
         for reason, said in zip(answers[-len(questions) :], second(questions), strict=True):
             assert said["holds"], (seed, reason, said)
             assert said["decision"]["reason"] == reason
-    assert {"permitted", "revoked", "no_consent", "suspended"} <= set(answers)
+    assert set(answers) >= TO_BE_SEEN
     assert len(set(answers)) >= 6
