@@ -220,14 +220,23 @@ class Records:
         return document
 
     def offer(self, controller: Address, record: Hash, grants: tuple[Grant, ...], language: str) -> str:
-        """Propose a consent for a record; returns the secret token of the offer."""
+        """Propose a consent for a record; returns the secret token of the offer.
+
+        Raises:
+            NotFound: no such record of this controller.
+            InvalidMessage: a grant is about another record, or names a part that the record has not: no wallet would
+                show it, so the patient would be left with a link that opens nothing.
+        """
         with self._store.begin() as tx:
             stored = tx.record(record)
             if stored is None or stored.record.controller != controller:
                 raise NotFound("There is no such record of yours.")
+            parts = {"*", *(entry.item.name for entry in stored.items)}
             for position, grant in enumerate(grants):
                 if grant.record != record:
                     raise InvalidMessage(f"grants[{position}].record", "must be the record that is offered")
+                if unknown := [name for name in grant.items if name not in parts]:
+                    raise InvalidMessage(f"grants[{position}].items", f"“{unknown[0]}” is not part of the record")
             token = new_token("off")
             tx.add_offer(token_hash(token), Offer(record, grants, language, self._clock() + OFFER_LIFE))
         return token

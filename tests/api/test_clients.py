@@ -349,8 +349,9 @@ def test_a_sentence_that_says_something_else_is_not_shown(town, patient):
 
 def test_a_part_that_is_not_in_the_record_is_not_shown(town, patient):
     grant = town.draft(patient.record)
+    foreign = replace(grant, items=("photo.jpg",)).to_json()
     with pytest.raises(InvalidInput, match="not part of the record"):
-        offered(town, patient, [replace(grant, items=("photo.jpg",))])
+        offered(town, patient, [grant], swapped("grants", lambda _: [foreign]))
 
 
 def test_a_recipient_the_directory_does_not_list_is_not_shown(town, patient):

@@ -307,6 +307,14 @@ def test_only_the_controller_offers_and_only_its_own_record(make_forge):
         records.offer(w.hospital.address, w.record_hash, (w.grant(), replace(w.grant(), record=NOWHERE)), "en")
 
 
+def test_a_part_that_the_record_has_not_is_not_offered(make_forge):
+    forge = make_forge(stage="registered")
+    w, records = forge.world, forge.services.records
+    with pytest.raises(InvalidMessage, match=r"grants\[1\]\.items: “letter.md” is not part of the record"):
+        records.offer(w.hospital.address, w.record_hash, (w.grant(), w.grant(items=("letter.md",))), "en")
+    assert records.offer(w.hospital.address, w.record_hash, (w.grant(items=("*",)),), "en")
+
+
 # Approvals
 
 
