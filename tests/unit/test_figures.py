@@ -1,5 +1,6 @@
 """The tables and pictures of measured figures are those of docs/benchmarks.json."""
 
+import re
 import shutil
 
 import pytest
@@ -12,6 +13,7 @@ def test_the_page_shows_what_is_kept():
     for section, figures in load().items():
         assert placed(page, section, figures) == page, "run `python -m scripts.figures`"
         assert digest(figures) in (DOCS / f"benchmarks-{section}.svg").read_text(), "run `python -m scripts.figures`"
+    assert sorted(re.findall(r"<!-- (\w+): made by", page)) == sorted(load()), "no table on the page is empty"
 
 
 def test_another_figure_makes_another_page_and_picture(tmp_path):
