@@ -30,6 +30,11 @@ STATUS: tuple[tuple[type[errors.VolensError], int], ...] = (
     (errors.Untrusted, 503),
 )
 RETRY_AFTER = "2"
+_SENTENCES = {
+    404: "There is nothing at this address.",
+    405: "This address does not take this method; Allow says which it takes.",
+}
+"""For what the framework refuses by itself, in two words."""
 
 
 def problem_type(code: str) -> str:
@@ -111,7 +116,7 @@ def install(app: FastAPI) -> None:
     def _http(request: Request, error: HTTPException) -> Response:
         status = error.status_code
         code = "invalid_input" if status == 400 else HTTPStatus(status).name.lower()
-        answer = problem(request, status, code, str(error.detail))
+        answer = problem(request, status, code, _SENTENCES.get(status, str(error.detail)))
         answer.headers.update(error.headers or {})  # Allow, for a wrong method
         return answer
 

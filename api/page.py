@@ -70,9 +70,10 @@ def built(folder: Path) -> dict[str, tuple[bytes, bytes]]:
     return {name: (content, gzip.compress(content, 9, mtime=0)) for name, content in found.items()}
 
 
+@router.get("/")
 @router.get("/wallet")
 def wallet() -> Response:
-    """The address without its slash."""
+    """The service's address alone, and the page's without its slash."""
     return RedirectResponse("/wallet/", 308)
 
 

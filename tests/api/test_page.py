@@ -50,7 +50,8 @@ def test_each_file_has_its_type_and_is_kept_as_long_as_it_cannot_change(shared_w
     for path in ("", "sw.js", "check.html"):
         assert shared_web.get(f"/wallet/{path}").headers["cache-control"] == "no-cache", path
     assert shared_web.get("/wallet/manifest.webmanifest").headers["content-type"] == "application/manifest+json"
-    assert shared_web.get("/wallet", follow_redirects=False).headers["location"] == "/wallet/"
+    for short in ("/", "/wallet"):
+        assert shared_web.get(short, follow_redirects=False).headers["location"] == "/wallet/"
 
 
 @pytest.mark.parametrize(
