@@ -3,6 +3,7 @@
 import os
 import signal
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,6 @@ from scripts.commands import (
 from scripts.console import DEFAULT_FACTS, DEFAULT_RPC, Json, RpcUrl, command, load_deployment, out, show
 
 app = typer.Typer(
-    help="A dynamic consent ledger: what a patient allows, provable; what she takes back, at once.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,6 +49,21 @@ app.add_typer(parties.forms, name="form", help="Consent forms and channel terms.
 app.add_typer(keys.app, name="keys", help="The operator: the custodian's master key.")
 app.add_typer(gate.app, name="gate", help="The operator: why the gate is shut, and opening it.")
 app.add_typer(audit.app, name="audit", help="The auditor: replay the ledger, verify evidence.")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"volens {version('volens')}")
+        raise typer.Exit
+
+
+@app.callback()
+def volens(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """A dynamic consent ledger: what a patient allows, provable; what she takes back, at once."""
 
 
 @command(app)
@@ -120,6 +135,7 @@ def up(
     ) as stack:  # fmt: skip
         bar.stop()
         out.print(f"\nVolens      {stack.url}")
+        out.print(f"Her page    {stack.url}/wallet/")
         out.print(f"API         {stack.url}/openapi.json")
         out.print(f"Node        {stack.rpc_url}")
         out.print(f"Deployment  {stack.settings.deployment}")

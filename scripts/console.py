@@ -22,6 +22,7 @@ from ledger.deployment import Deployment
 from ledger.errors import InvalidFile, InvalidInput, NotAuthorised, VolensError
 
 if TYPE_CHECKING:
+    from api.settings import Settings
     from wallet.keys import PartyKeys
 
 # Without markup: names, titles and paths are printed as they are, whatever brackets they have.
@@ -141,6 +142,21 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | No
     for row in rows:
         drawn.add_row(*(Text(cell) for cell in row))
     out.print(drawn)
+
+
+def require_database(settings: "Settings") -> None:
+    """Refuse a state folder in which no service ever ran, before anything is made or opened there.
+
+    Raises:
+        InvalidInput: there is no database in it, and none is named elsewhere.
+    """
+    if not settings.database_url and not (settings.state_dir / "volens.db").exists():
+        raise InvalidInput(f"There is no service's database in {settings.state_dir}. Name its folder with --state.")
+
+
+def shortened(title: str, most: int = 40) -> str:
+    """A title for a cell of a table; what was cut off is seen to be."""
+    return title if len(title) <= most else title[: most - 1].rstrip() + "…"
 
 
 def passphrase(file: Path | None, confirm: bool = False) -> str:

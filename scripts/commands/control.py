@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scripts.commands.wallets import DEFAULT_FOLDER, Folder, Yes, confirm, end_of, find_case, open_patient, report
-from scripts.console import DEFAULT_URL, Json, PassphraseFile, Url, command, out, passphrase, show, table
+from scripts.console import DEFAULT_URL, Json, PassphraseFile, Url, command, out, passphrase, shortened, show, table
 
 app = typer.Typer()
 Named = Annotated[str, typer.Argument(metavar="CASE", help="The case: its title, its record or who you are in it.")]
@@ -142,7 +142,7 @@ def delegates(wallet: Folder = DEFAULT_FOLDER, passphrase_file: PassphraseFile =
             return
         rows = [
             (
-                titles.get(one.subject, one.subject)[:40],
+                shortened(titles.get(one.subject, one.subject)),
                 one.delegate,
                 "take back, agree" if one.rights & RIGHT_GRANT else "take back",
                 datetime.fromtimestamp(one.valid_until - 1, UTC).date().isoformat(),

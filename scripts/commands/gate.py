@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from scripts.console import DEFAULT_RPC, Json, command, out, show
+from scripts.console import DEFAULT_RPC, Json, command, out, require_database, show
 
 app = typer.Typer(no_args_is_help=True)
 RpcUrls = Annotated[
@@ -21,7 +21,9 @@ def show_gate(state: State = Path(".volens"), as_json: Json = False) -> None:
     from ledger.adapters.store import SqlStore
     from ledger.services.index import CLOSED
 
-    store = SqlStore(read_settings(state_dir=state).database)
+    settings = read_settings(state_dir=state)
+    require_database(settings)
+    store = SqlStore(settings.database)
     try:
         with store.begin() as tx:
             closed, highest, blocks = tx.fact(CLOSED), tx.fact("highest"), tx.blocks()
@@ -48,6 +50,7 @@ def open_gate(state: State = Path(".volens"), rpc_url: RpcUrls = DEFAULT_RPC, as
     from ledger.services.index import CLOSED, Index
 
     settings = read_settings(state_dir=state, rpc_url=rpc_url)
+    require_database(settings)
     deployment, store = read_deployment(settings), SqlStore(settings.database)
     try:
         with store.begin() as tx:

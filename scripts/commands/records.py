@@ -16,6 +16,7 @@ from scripts.console import (
     connect,
     load_keys,
     out,
+    require_database,
     show,
     table,
 )
@@ -182,8 +183,7 @@ def erase(
     from ledger.services.erasure import Erasure
 
     settings, name = read_settings(state_dir=state), hash32(record, "record")
-    if not settings.database_url and not (state / "volens.db").exists():
-        raise InvalidInput(f"There is no service's database in {state}. Name its folder with --state.")
+    require_database(settings)
     store, vault, keys = open_stores(settings)
     try:
         if not yes and not typer.confirm(f"Erase {name} for ever? This cannot be undone.", err=True):

@@ -8,7 +8,20 @@ from typing import Annotated, Any
 import typer
 
 from scripts.commands.speaking import Reading, coded, known, say, state_words
-from scripts.console import DEFAULT_URL, Json, PassphraseFile, Url, command, connect, err, out, passphrase, show, table
+from scripts.console import (
+    DEFAULT_URL,
+    Json,
+    PassphraseFile,
+    Url,
+    command,
+    connect,
+    err,
+    out,
+    passphrase,
+    shortened,
+    show,
+    table,
+)
 
 app = typer.Typer(no_args_is_help=True)
 Folder = Annotated[Path, typer.Option("--wallet", envvar="VOLENS_WALLET", help="The wallet's folder.")]
@@ -265,7 +278,7 @@ def show_wallet(
             terms = entry["grant"]
             rows.append(
                 (
-                    case.title[:40],
+                    shortened(case.title),
                     entry["recipientName"]
                     or (say(shown, "anybody") if terms["recipient"] == ZERO_ADDRESS else terms["recipient"]),
                     coded(terms["purposes"], purpose, shown),
@@ -277,7 +290,7 @@ def show_wallet(
                 )
             )
         if not standings:
-            rows.append((case.title[:40], "–", "–", "–", "–", say(shown, "none"), "–"))
+            rows.append((shortened(case.title), "–", "–", "–", "–", say(shown, "none"), "–"))
 
     def human() -> None:
         if rows:

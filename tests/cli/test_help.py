@@ -1,11 +1,13 @@
 """What `--help` says, for every command there is."""
 
 import re
+from importlib.metadata import version
 
 import pytest
 import typer
 
 from scripts.cli import app
+from scripts.console import shortened
 
 ROOT = typer.main.get_command(app)
 
@@ -94,3 +96,13 @@ def test_a_missing_argument_is_said(volens, path):
     ran = volens(*path)
     assert ran.code == 2
     assert "Missing" in ran.err
+
+
+def test_the_version_is_that_of_the_package(volens):
+    ran = volens("--version")
+    assert (ran.code, ran.out) == (0, f"volens {version('volens')}\n")
+
+
+def test_a_title_that_is_cut_off_is_seen_to_be():
+    assert shortened("A shadow on a chest scan", 24) == "A shadow on a chest scan"
+    assert shortened("A shadow on a chest scan that was not", 26) == "A shadow on a chest scan…"

@@ -126,7 +126,8 @@ def test_erasing(volens, forge, state):
 def test_erasing_what_is_not_there(volens, state, tmp_path):
     volens("record", "erase", NOWHERE, "--state", state, "--yes").refused(3, "no such record")
     volens("record", "erase", "0x12", "--state", state, "--yes").refused(2, "record")
-    volens("record", "erase", NOWHERE, "--state", tmp_path / "none", "--yes").refused(2, "no service's database")
+    for command in (("record", "erase", NOWHERE, "--yes"), ("gate", "show"), ("gate", "open")):
+        volens(*command, "--state", tmp_path / "none").refused(2, "no service's database")
     assert not (tmp_path / "none").exists()
 
 
