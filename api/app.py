@@ -56,6 +56,7 @@ from ledger.services.bundling import Bundling
 from ledger.services.changes import Feed
 from ledger.services.cohorts import Cohorts
 from ledger.services.custody import Custodian
+from ledger.services.digests import Digests
 from ledger.services.erasure import Erasure
 from ledger.services.index import Index
 from ledger.services.intake import Intake
@@ -226,6 +227,7 @@ def assemble(
         store=store,
         vault=vault,
         index=index,
+        digests=Digests(index),
         questions=questions,
         gatherer=Gatherer(questions.answer),
         gate=Gate(**shared, integrity=integrity, custodian=custodian, max_age=settings.max_head_age),

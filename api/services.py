@@ -16,6 +16,7 @@ from ledger.services.bundling import Bundling
 from ledger.services.changes import Feed
 from ledger.services.cohorts import Cohorts
 from ledger.services.custody import Custodian
+from ledger.services.digests import Digests
 from ledger.services.erasure import Erasure
 from ledger.services.index import Index
 from ledger.services.intake import Intake
@@ -41,6 +42,7 @@ class Services:
     store: Store
     vault: Vault
     index: Index
+    digests: Digests
     questions: Questions
     gatherer: Gatherer
     gate: Gate

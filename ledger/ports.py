@@ -550,6 +550,10 @@ class Transaction(Protocol):
         """The records of some subjects and stewards, of some grants, and those of some hashes that are records."""
         ...
 
+    def concerning(self, party: Address, records: Collection[Hash]) -> set[Hash]:
+        """Those of some records that name somebody, or of which a grant or an approval does; perhaps others."""
+        ...
+
     # consents
     def add_consent(self, consent: Consent, signer: Address, signature: bytes, at: int) -> None: ...  # noqa: D102
     def grants_of(self, record: Hash) -> list[Grant]: ...  # noqa: D102

@@ -71,20 +71,29 @@ def metrics(use: Use) -> Response:
 
 @router.get("/v1/ledger")
 def ledger(use: Use) -> dict[str, Any]:
-    """Chain, genesis, contracts and code hashes to pin; the verified heads and digest at the newest block."""
+    """Chain, genesis, contracts and code hashes to pin; the verified heads at the newest block."""
     with use.index.at_head() as snapshot:
         return {
             "deployment": use.deployment.to_json(),
             "block": {"number": snapshot.head.number, "hash": snapshot.head.hash},
             "heads": dict(snapshot.state.heads),
             "operations": snapshot.state.operations,
-            "digest": snapshot.state.digest(),
             "token": token_of(use.deployment, snapshot.head),
             "confirmations": use.settings.confirmations,
             "custodianKey": "0x" + use.custodian.public_key.hex(),
             "receiptKey": "0x" + use.intake.public_key.hex(),
             "versions": {"volens": version("volens"), "domain": DOMAIN_VERSION},
         }
+
+
+@router.get("/v1/ledger/digest")
+def digest(use: Use) -> dict[str, Any]:
+    """The digest of the whole ledger at the newest block: whoever replays the chain comes to the same.
+
+    Computed for one asker at a time; others hear 429.
+    """
+    head, found = use.digests.newest()
+    return {"block": {"number": head.number, "hash": head.hash}, "digest": found}
 
 
 @router.get("/v1/clear-signing")

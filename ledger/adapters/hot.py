@@ -40,11 +40,13 @@ class Hot:
         self._db = connection
         self._sqlite = connection.dialect.name == "sqlite"
 
-    def _named(self, sql: str, names: Iterable[str]) -> Sequence[Any]:
-        """The rows of a query over `asked`."""
+    def _named(self, sql: str, names: Iterable[str], *others: str) -> Sequence[Any]:
+        """The rows of a query over `asked`, with its further parameters."""
         wanted = list(names)
         asked = msgspec.json.encode(wanted).decode() if self._sqlite else wanted
-        return self._db.exec_driver_sql(_ASKED[self._db.dialect.name] + sql, (asked,)).all()
+        if not self._sqlite:
+            sql = sql.replace("?", "%s")
+        return self._db.exec_driver_sql(_ASKED[self._db.dialect.name] + sql, (asked, *others)).all()
 
     def _run(self, sql: str, *rows: tuple[Any, ...]) -> Any:
         """Execute with positional parameters, once for each row."""

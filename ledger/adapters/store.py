@@ -419,6 +419,16 @@ class SqlTransaction(Cohorts):
         )
         return {Hash(name) for (name,) in [*named, *granted, *signed]}
 
+    def concerning(self, party: Address, records: Collection[Hash]) -> set[Hash]:
+        """Those of some records that name somebody, or of which a grant or an approval does."""
+        rows = self._named(
+            f"SELECT hash FROM records WHERE hash {IN} AND CAST(record AS TEXT) LIKE ? "  # noqa: S608 (no input)
+            f"UNION SELECT record FROM grants WHERE record {IN} AND recipient = ? "
+            f"UNION SELECT record FROM approvals WHERE record {IN} AND recipient = ?",
+            records, f"%{party}%", party, party,
+        )  # fmt: skip
+        return {Hash(name) for (name,) in rows}
+
     def records_of(self, subject: Address) -> list[Hash]:
         """The records of a subject."""
         return [Hash(h) for (h,) in self._db.execute(select(t.records.c.hash).where(t.records.c.subject == subject))]

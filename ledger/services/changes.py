@@ -101,7 +101,9 @@ class Feed:
         grants = {e.grant_hash for e in events if isinstance(e, Granted | Revoked)}
         named = {e.document for e in events if isinstance(e, Superseded | Retracted)}
         roots = {e.root for e in events if isinstance(e, Anchored)}
-        records = sorted(tx.records_touched(subjects, grants, named) | tx.records_held(roots))
+        touched = tx.records_touched(subjects, grants, named) | tx.records_held(roots)
+        # Only what is the asker's is opened: strangers may ask, and a cohort alone is a thousand signatures.
+        records = sorted(tx.concerning(asker, touched))
         opened = {
             record: openings
             for record, openings in zip(

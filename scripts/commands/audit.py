@@ -49,7 +49,7 @@ def replay(
     with _blocks(as_json) as progress:
         found = replay_chain(rpc_url, facts, progress, parquet, with_state=digest or url is not None)
     computed = found.digest()
-    stated = connect(url).get("/v1/ledger") if url else None
+    stated = connect(url).get("/v1/ledger/digest") if url else None
     agrees = None if stated is None else stated["digest"] == computed
     value = {
         "block": found.block,

@@ -45,6 +45,21 @@ def test_everybody_hears_of_what_is_theirs_and_of_nothing_else(web):
     assert web.get("/v1/changes").status_code == 401
 
 
+def test_a_steward_hears_of_her_record_and_for_a_stranger_none_is_opened(make_web, monkeypatch):
+    """Opening one costs a signature or two, and everybody else waits meanwhile, withdrawals too."""
+    web = make_web(stewards=("father",))
+    opened, gather = [], feed.gather_many
+
+    def counted(tx, asked, memory):
+        opened.extend(asked)
+        return gather(tx, asked, memory)
+
+    monkeypatch.setattr(feed, "gather_many", counted)
+    assert told(web, key("stranger")) == [] == opened
+    assert told(web, key("father"))
+    assert {record for record, _ in opened} == {web.forge.world.record_hash}
+
+
 def test_what_is_next_is_told_once(web):
     w = web.forge.world
     first = page(web, w.journal)

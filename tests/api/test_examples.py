@@ -72,6 +72,7 @@ def story(web, monkeypatch):
         "/metrics",
         "/readyz",
         "/v1/ledger",
+        "/v1/ledger/digest",
         "/v1/clear-signing",
         "/.well-known/authzen-configuration",
     ):

@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from ledger.documents import channel_terms
 from ledger.errors import LedgerUnavailable
 from ledger.events import Published, Superseded
 from ledger.model import Approval, Closure, Consent, Delegation, Record, Revocation, RevokeAll, Suspension, to_hash
+from ledger.state import LedgerState
 from ledger.typed_data import struct_hash
 from scripts.vector_sources.world import CHAIN_ID, phrase
 
@@ -46,7 +48,8 @@ def signed(forge, message, by):
 
 
 PUBLIC = {
-    ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/v1/ledger"), ("GET", "/v1/parties"),
+    ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/v1/ledger"),
+    ("GET", "/v1/ledger/digest"), ("GET", "/v1/parties"),
     ("GET", "/v1/parties/{party}"), ("POST", "/v1/auth/nonce"), ("POST", "/v1/auth/verify"),
     ("GET", "/v1/log"), ("GET", "/v1/log/checkpoint"), ("GET", "/v1/log/proof"), ("GET", "/v1/log/leaves"),
     ("GET", "/v1/clear-signing"), ("POST", "/v1/documents"), ("GET", "/v1/documents/{document}"),
@@ -189,10 +192,28 @@ def test_the_ledger_says_what_to_pin(web):
     assert stated["deployment"] == forge.deployment.to_json()
     assert stated["block"] == {"number": head.number, "hash": head.hash}
     assert stated["heads"] == forge.chain.state.heads
-    assert stated["digest"] == forge.chain.state.digest()
+    whole = {"block": stated["block"], "digest": forge.chain.state.digest()}
+    assert web.get("/v1/ledger/digest").json() == web.get("/v1/ledger/digest").json() == whole
     assert stated["confirmations"] == 2
     assert bytes.fromhex(stated["custodianKey"][2:]) == forge.services.custodian.public_key
     assert stated["token"].startswith("cz1.")
+
+
+def test_nobody_waits_for_the_digest_of_a_large_ledger(web, monkeypatch):
+    forge, found = web.forge, []
+
+    def slow(_state):
+        asked = threading.Thread(target=lambda: found.append((forge.reason(), web.get("/v1/ledger").status_code)))
+        asked.start()
+        asked.join(10)
+        found.append(web.get("/v1/ledger/digest").status_code)
+        return "sha256:00"
+
+    monkeypatch.setattr(LedgerState, "digest", slow)
+    assert web.get("/v1/ledger/digest").json()["digest"] == "sha256:00"
+    assert found == [("permitted", 200), 429]
+    forge.mine()
+    assert web.get("/v1/ledger/digest").status_code == 200, "the place is given back"
 
 
 def test_a_wallet_reads_how_to_show_what_a_patient_signs(web):

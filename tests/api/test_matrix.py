@@ -131,6 +131,7 @@ ROWS: dict[tuple[str, str], Row] = {
     ("GET", "/healthz"): fixed("/healthz"),
     ("GET", "/readyz"): fixed("/readyz"),
     ("GET", "/v1/ledger"): fixed("/v1/ledger"),
+    ("GET", "/v1/ledger/digest"): fixed("/v1/ledger/digest"),
     ("GET", "/v1/clear-signing"): fixed("/v1/clear-signing"),
     ("GET", "/v1/parties"): fixed("/v1/parties"),
     ("GET", "/.well-known/authzen-configuration"): fixed("/.well-known/authzen-configuration"),
