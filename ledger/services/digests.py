@@ -2,17 +2,17 @@
 
 import threading
 
-from ledger.errors import TooManyRequests
 from ledger.model import Hash
 from ledger.proofs import Header
 from ledger.services.index import Index
+from ledger.services.together import place
 
 
 class Digests:
     """Computes it once for each block, for one asker at a time, beside everything else."""
 
     def __init__(self, index: Index) -> None:
-        self._index, self._working = index, threading.Lock()
+        self._index, self._working = index, threading.Semaphore()
         self._known: dict[Hash, str] = {}
 
     def newest(self) -> tuple[Header, str]:
@@ -22,14 +22,10 @@ class Digests:
             TooManyRequests: it is being computed for somebody.
             Unavailable, Untrusted: nothing is known about the present.
         """
-        if not self._working.acquire(blocking=False):
-            raise TooManyRequests("The digest is being computed for somebody. Ask again in a moment.")
-        try:
+        with place(self._working, "The digest is being computed for somebody."):
             with self._index.at_head() as snapshot:
                 head = snapshot.head
                 state = None if head.hash in self._known else snapshot.state.copy()
             if state is not None:
                 self._known = {head.hash: state.digest()}
             return head, self._known[head.hash]
-        finally:
-            self._working.release()

@@ -128,7 +128,8 @@ def gather_many(tx: Transaction, asked: Iterable[tuple[Hash, Address]], memory: 
     """Read the openings of the records that are asked about, in the same number of queries whatever is known.
 
     For an asker whom the record does not name nothing remembered is used: the record is parsed and its signature
-    checked anew, and so is a decoy for a record that does not exist. The work does not tell whether it does.
+    checked anew, and so is a decoy for a record that does not exist. The work does not tell whether it does. It is done
+    once however often the same is asked, or asking often enough would.
 
     Args:
         asked: record and asker of each question.
@@ -143,9 +144,8 @@ def gather_many(tx: Transaction, asked: Iterable[tuple[Hash, Address]], memory: 
     memory.tidy()
     found = tx.material({record for record, _ in pairs})
     known: dict[Hash, Openings] = {}
-    opened: list[Openings] = []
-    for name, asker in pairs:
-        openings = _NOTHING
+    opened = dict.fromkeys(pairs, _NOTHING)
+    for name, asker in opened:
         if (material := found.get(name)) is None:
             _pretend(memory.domain)
         else:
@@ -155,15 +155,15 @@ def gather_many(tx: Transaction, asked: Iterable[tuple[Hash, Address]], memory: 
                 known[name] = openings
             elif not material.held:
                 _pretend_held(memory.domain)
-        opened.append(openings)
-    forms = memory.forms(tx, {o.grant.form for one in opened if not one.forms for o in one.grants})
-    for at, ((name, asker), openings) in enumerate(zip(pairs, opened, strict=True)):
+            opened[name, asker] = openings
+    forms = memory.forms(tx, {o.grant.form for one in opened.values() if not one.forms for o in one.grants})
+    for (name, asker), openings in opened.items():
         if openings.grants and not openings.forms:
             own = {o.grant.form: forms[o.grant.form] for o in openings.grants if o.grant.form in forms}
-            opened[at] = whole = replace(openings, forms=own)
+            opened[name, asker] = whole = replace(openings, forms=own)
             if asker in whole.named:
                 memory.keep(found[name], whole)
-    return opened
+    return [opened[pair] for pair in pairs]
 
 
 def _open(material: Material, domain: Domain) -> Openings:

@@ -23,6 +23,7 @@ from ledger.model import FUTURE, Address, Hash
 from ledger.ports import Chain, Logged, Store, Transaction
 from ledger.proofs import Account, AccountProof, Header
 from ledger.services.endpoints import Endpoints
+from ledger.services.together import place
 from ledger.services.trust import Trust
 from ledger.slots import Proven, ProvenFacts, Slot, head_slot
 from ledger.state import DelegationState, LedgerState, replay
@@ -104,6 +105,7 @@ class Index:
         self._looked_at: Hash | None = None
         self._last: Snapshot | None = None
         self._history: dict[Hash, LedgerState] = {}
+        self._replaying = threading.Semaphore()
         with store.begin() as tx:
             self._pin(tx)
         self._empty = LedgerState.empty(deployment.chain_id, deployment.addresses)
@@ -273,6 +275,7 @@ class Index:
         Raises:
             InvalidInput: no such block: another chain, or a reorganisation took it away.
             LedgerUnavailable: the node has not got that far, or does not answer.
+            TooManyRequests: another is being replayed; one is as large as the ledger was.
         """
         with self.at_head() as snapshot:
             with self._store.begin() as tx:
@@ -283,6 +286,11 @@ class Index:
             confirmed = self._confirmed(header)
             if block in self._history:
                 return Snapshot(header, confirmed, self._history[block])
+        with place(self._replaying, "Another block of the past is being replayed."):
+            return Snapshot(header, confirmed, self._replayed(number, block))
+
+    def _replayed(self, number: int, block: Hash) -> LedgerState:
+        """The state at a block; remembered, as whoever asks about a block may ask several things."""
         state = self._empty.copy()
         for first in range(self._deployment.first_block - 1, number, STEP):
             with self._store.begin() as tx:  # let go between the steps: a revocation must not wait for history
@@ -293,7 +301,7 @@ class Index:
                 raise InvalidInput("The token names a block that is not on this chain.")
         with self._lock:
             self._history = dict([*self._history.items(), (block, state)][-HISTORIES:])
-        return Snapshot(header, confirmed, state)
+        return state
 
     def _recent(self, within: float) -> Snapshot | None:
         """The last snapshot, if it was verified less than so many seconds ago and nothing was doubted since."""

@@ -6,7 +6,7 @@ list in the same unit of work.
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,7 +17,6 @@ from ledger.errors import (
     Conflict,
     InvalidMessage,
     NotFound,
-    TooManyRequests,
     Unavailable,
     Untrusted,
     VolensError,
@@ -43,7 +42,7 @@ from ledger.sealing import Secret
 from ledger.services.consents import check_consent, deadline_from, latest
 from ledger.services.index import Index, Snapshot
 from ledger.services.messages import IN_BLOCK, relay_id, withdraws
-from ledger.services.together import Together
+from ledger.services.together import Together, place
 from ledger.state import LedgerState
 from ledger.typed_data import struct_hash, verify
 
@@ -173,19 +172,8 @@ class Intake:
             raise problem or BadSignature("The account has code, and only that may say yes for it; it does not.")
         return problem is None
 
-    @contextmanager
-    def _asking(self, urgent: bool) -> Iterator[None]:
-        """Hold one of the places of those for whom a node is asked, which is as slow as it likes.
-
-        Raises:
-            TooManyRequests: none is free.
-        """
-        if not self._places[urgent].acquire(blocking=False):
-            raise TooManyRequests("The Ethereum node is being asked about too much. Send it again in a moment.")
-        try:
-            yield
-        finally:
-            self._places[urgent].release()
+    def _asking(self, urgent: bool) -> AbstractContextManager[None]:
+        return place(self._places[urgent], "The Ethereum node is being asked about too much.")
 
     def _check_delegate(self, message: Relayed, signer: Address) -> None:
         """A delegate's right is looked up; while the node is slow or silent, what was known at the last block counts.

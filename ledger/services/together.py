@@ -1,17 +1,36 @@
-"""Group commit for threads: what is handed in while other things are worked on is worked on together, next."""
+"""What threads do together, next, and what only so many of them do at a time."""
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from ledger.errors import Unavailable, Untrusted
+from ledger.errors import TooManyRequests, Unavailable, Untrusted
 
 MOST = 32
 """Things worked on at a time: nobody waits long for the others."""
 WAIT = 2.0
 """Seconds to wait for those who came before; whoever has waited so long is told to come again."""
+
+
+@contextmanager
+def place(among: threading.Semaphore, what: str) -> Iterator[None]:
+    """Hold one of a few places for what costs much, or takes as long as somebody else likes. Nobody waits for one.
+
+    Args:
+        what: is being done in all of them, for whoever is refused.
+
+    Raises:
+        TooManyRequests: none is free.
+    """
+    if not among.acquire(blocking=False):
+        raise TooManyRequests(f"{what} Ask again in a moment.")
+    try:
+        yield
+    finally:
+        among.release()
+
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")

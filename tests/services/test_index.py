@@ -8,7 +8,7 @@ import pytest
 
 from ledger.adapters.memory import MemoryChain
 from ledger.adapters.store import SqlStore
-from ledger.errors import InvalidInput, InvalidProof, LedgerUnavailable, Unavailable, WrongChain
+from ledger.errors import InvalidInput, InvalidProof, LedgerUnavailable, TooManyRequests, Unavailable, WrongChain
 from ledger.events import Granted, Revoked
 from ledger.model import Revocation, RevokeAll, Suspension, to_hash
 from ledger.services.index import STEP, Index
@@ -509,3 +509,25 @@ def test_of_a_block_too_old_to_be_replaced_the_nodes_say_the_hash(forge):
     assert (then.head, then.state.digest()) == (old, forge.chain._block(old.number).state.digest())
     with pytest.raises(InvalidInput, match="not on this chain"):
         index.as_of(old.number, to_hash(phrase("no block")))
+
+
+def test_one_block_of_the_past_is_replayed_at_a_time(forge, monkeypatch):
+    """Each is as large as the ledger was, and anybody who signed in may ask for any of them."""
+    index, heads = forge.services.index, [forge.chain.header(number) for number in (2, 3)]
+    remembered, *others = [(head.number, head.hash) for head in heads]
+    index.as_of(*remembered)
+    copied, refused = LedgerState.copy, []
+
+    def meanwhile(state):
+        monkeypatch.setattr(LedgerState, "copy", copied)
+        with pytest.raises(TooManyRequests):
+            index.as_of(1, forge.chain.header(1).hash)
+        assert index.as_of(*remembered)
+        refused.append(True)
+        return copied(state)
+
+    monkeypatch.setattr(LedgerState, "copy", meanwhile)
+    for block in others:
+        assert index.as_of(*block)
+    assert refused
+    assert index.as_of(1, forge.chain.header(1).hash), "the place is given back"

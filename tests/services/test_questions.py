@@ -8,6 +8,8 @@ import pytest
 from ledger.errors import InvalidInput, Unavailable
 from ledger.events import Granted, Published, Retracted, Superseded, SuspensionChanged
 from ledger.model import Closure, Suspension, to_hash
+from ledger.services import evidence
+from ledger.services.questions import Asked
 from ledger.typed_data import struct_hash
 from scripts.vector_sources.world import DAY, phrase
 
@@ -378,3 +380,19 @@ def test_a_published_document_of_somebody_else_does_not_replace_hers(forge):
     journal, form = forge.world.journal.address, forge.world.form.hash
     forge.chain.emit(Published(0, journal, form), Retracted(0, journal, form))
     assert forge.reason() == "permitted"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_a_stranger_asks_many_times_at_once_is_opened_once(forge, monkeypatch, known):
+    """Or the time would tell, asked often enough, whether there is such a record; and everybody else would wait."""
+    stranger, opened, real = forge.world.stranger.address, [], evidence.authenticate
+
+    def counted(*arguments):
+        opened.append(arguments)
+        return real(*arguments)
+
+    monkeypatch.setattr(evidence, "authenticate", counted)
+    question = replace(forge.world.question(), **({} if known else {"record": NOWHERE}))
+    (answers,) = forge.services.questions.answer([Asked(lambda _: stranger, (question,) * 50)])
+    assert [str(answer.decision.reason) for answer in answers] == ["no_consent"] * 50
+    assert len(opened) == 1
