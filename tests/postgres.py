@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
-SECONDS = 30
+SECONDS = 120
 
 
 class Postgres:

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import logging
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -88,12 +89,18 @@ class PostgresLock:
             connection.close()
         except SQLAlchemyError as error:
             _log.warning("the database was lost, and with it what this process was elected for")
-            self.release()
+            self._leave()
             raise Unavailable(f"The database cannot be used: {type(error).__name__}.") from error
         return False
 
     def release(self) -> None:
-        """Let go."""
+        """Let go, at once: that a connection has ended the server notices when it gets to it."""
+        if self._connection is not None:
+            with suppress(SQLAlchemyError):
+                self._connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": self._key})
+            self._leave()
+
+    def _leave(self) -> None:
         if self._connection is not None:
             self._connection.invalidate()  # closed for good, whatever state it is in
             self._connection.close()
