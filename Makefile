@@ -72,7 +72,7 @@ test: setup-dev ## Run every test
 	@npx --no-install hardhat test solidity
 	@$(QUICK) $(FORGE) test
 	@npm test -w wallet/web
-	@$(BIN)/pytest
+	@scripts/test.sh
 
 test-deep: setup-dev ## Run fuzzing, invariants and the state machine far longer, each time from another seed
 	@FOUNDRY_PROFILE=deep $(FORGE) test --fuzz-seed 0x$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')

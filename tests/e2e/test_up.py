@@ -56,6 +56,18 @@ def eventually(check, seconds=SECONDS):
     return found
 
 
+def saved_since(state, moment):
+    """Wait until the node saved twice since a moment: what it began to save before, while ether was given, is over."""
+    seen = set()
+
+    def twice():
+        with contextlib.suppress(FileNotFoundError):
+            seen.add(state.stat().st_mtime_ns)
+        return len([when for when in seen if when > moment]) >= 2
+
+    eventually(twice)
+
+
 class Up:
     """One run of `volens up`."""
 
@@ -166,8 +178,7 @@ def test_a_revocation_survives_being_killed_right_after_its_acknowledgement(plac
     with build(tmp_path, up.stack()) as town:
         record, grant = town.consented()
         assert reason(town, record) == "permitted"
-        saved = tmp_path / "state" / "anvil.json"
-        eventually(saved.exists)
+        saved_since(tmp_path / "state" / "anvil.json", time.time_ns())
         hold_mining(up.rpc_url)
         (relay,) = town.patient().revoke([struct_hash(grant)])  # returns when the service has answered 202
         up.kill()
