@@ -1,6 +1,5 @@
 """A running service with a hospital, a journal and a research group: what a patient's page is tested against."""
 
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -138,13 +137,6 @@ class Place:
         institution = self.institution()
         grants = [institution.draft(record, self.form, proposal) for proposal in proposals or self.proposals()]
         return institution.offer(record, grants)
-
-    def settled(self, check, seconds=90):
-        """Wait until something has reached the chain."""
-        deadline = time.monotonic() + seconds
-        while not check():
-            assert time.monotonic() < deadline, "waited in vain"
-            time.sleep(0.1)
 
 
 def build(folder, stack):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from waiting import eventually
 
 from browser.device import PASSPHRASE, Device
 from browser.place import JOURNAL, RESEARCH, TITLE
@@ -25,7 +26,7 @@ def consented(joined, place):
     assert device.page.locator(".sentence").count() == 2
     device.press("Sign")
     device.see("Signed")
-    place.settled(lambda: asked(place, record) == "permitted")
+    eventually(lambda: asked(place, record) == "permitted")
     return device, record
 
 
@@ -54,7 +55,7 @@ def test_a_case_is_paused_and_goes_on(consented, place):
     assert asked(place, record) == "suspended"
     assert states(device) == ["Paused by you"] * 2
     more(device, "Go on again")
-    place.settled(lambda: states(device) == ["In force"] * 2)
+    eventually(lambda: states(device) == ["In force"] * 2)
     assert asked(place, record) == "permitted"
 
 
@@ -121,11 +122,11 @@ def test_somebody_is_named_who_may_stop_sharing(consented, place, visit):
         with place.stack.services.index.at_head() as snapshot:
             return (subject, number) in snapshot.state.delegations
 
-    place.settled(delegated)
+    eventually(delegated)
     helper.press("Pause everything for Mother")
-    place.settled(lambda: asked(place, record) == "suspended")
+    eventually(lambda: asked(place, record) == "suspended")
     more(device, "Go on again")
-    place.settled(lambda: asked(place, record) == "permitted")
+    eventually(lambda: asked(place, record) == "permitted")
 
 
 def test_a_list_that_became_shorter_raises_an_alarm(consented):
@@ -215,7 +216,7 @@ def test_everything_everywhere_is_stopped(consented, place):
     other = place.register(device.join(place, "Another case"))
     token = place.offer(other)
     device.agree(token)
-    place.settled(lambda: asked(place, other) == "permitted")
+    eventually(lambda: asked(place, other) == "permitted")
     device.follow("My consents")
     device.press("Stop everything everywhere")
     device.see("Stop everything everywhere?")
@@ -230,7 +231,7 @@ def test_a_case_is_ended_for_ever(consented, place):
     device, _ = consented
     last = place.register(device.join(place, "A last case"))
     device.agree(place.offer(last))
-    place.settled(lambda: asked(place, last) == "permitted")
+    eventually(lambda: asked(place, last) == "permitted")
     section = device.page.locator("main section").filter(has_text="A last case")
     device.follow("My consents")
     section.get_by_text("More for this case").click()

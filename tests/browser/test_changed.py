@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from waiting import eventually
 
 from ledger.documents import Form, Terms
 from scripts.parties import replace_terms
@@ -64,7 +65,7 @@ def test_what_changed_is_shown_and_agreed_to_again(joined, place, own_form):
     def asked():
         return place.recipient().ask(record, "case-report", "journal", items=["narrative.md"]).reason
 
-    place.settled(lambda: asked() == "permitted")
+    eventually(lambda: asked() == "permitted")
     place.replace_form(material=False)
     assert "What you allowed still counts." in see_change(device, "In force").inner_text()
     form = place.replace_form(material=True)
@@ -93,7 +94,7 @@ def test_what_changed_is_shown_and_agreed_to_again(joined, place, own_form):
     device.look("42-changed-review")
     device.press("Sign")
     device.see("Signed")
-    place.settled(lambda: asked() == "permitted")
+    eventually(lambda: asked() == "permitted")
     views = place.institution()._client.get(f"/v1/records/{record}/grants")
     standings = {view["grant"]["form"]: view["standing"] for view in views}
     assert standings == {own_form.hash: "revoked", form.hash: "granted"}
@@ -119,7 +120,7 @@ def agreed(owner, place, own_form):
     def asked():
         return place.recipient().ask(record, "case-report", "journal", items=["narrative.md"]).reason
 
-    place.settled(lambda: asked() == "permitted")
+    eventually(lambda: asked() == "permitted")
     yield device, record, asked
     device.page.unroute_all()
     device.follow("My consents")
@@ -178,10 +179,10 @@ def test_renewing_while_the_service_is_down_or_refuses_is_said_and_finished_late
         views = place.institution()._client.get(f"/v1/records/{record}/grants")
         return sorted(view["standing"] for view in views)
 
-    place.settled(lambda: standings() == ["granted", "granted"])
+    eventually(lambda: standings() == ["granted", "granted"])
     assert asked() == "permitted"
     device.follow("My consents")
-    place.settled(lambda: standings() == ["granted", "revoked"])
+    eventually(lambda: standings() == ["granted", "revoked"])
     assert asked() == "permitted"
     assert states(device)[-2:] == ["Stopped by you", "In force"]
 
@@ -226,4 +227,4 @@ def test_terms_that_changed_alone_are_shown_and_agreed_to_like_a_form(agreed, pl
     device.look("49-terms-renewal")
     sign(device)
     device.see("Signed")
-    place.settled(lambda: asked() == "permitted")
+    eventually(lambda: asked() == "permitted")

@@ -1,6 +1,7 @@
 """The same words on two devices, a lost device, and a device left lying about."""
 
 import pytest
+from waiting import eventually
 
 from browser.device import PASSPHRASE
 from browser.place import JOURNAL, TITLE
@@ -17,7 +18,7 @@ def first(owner, place):
     device, words = owner
     record = place.register(device.join(place))
     device.agree(place.offer(record))
-    place.settled(lambda: asked(place, record) == "permitted")
+    eventually(lambda: asked(place, record) == "permitted")
     return device, words, record
 
 
@@ -60,7 +61,7 @@ def test_the_words_bring_everything_back_on_another_device_which_can_stop_it(fir
     assert device.page.locator("article .state").inner_text() in STOPPED
     assert device.page.get_by_text("This was not agreed to on this device", exact=False).count() == 0
     other.agree(place.offer(record))
-    place.settled(lambda: asked(place, record) == "permitted")
+    eventually(lambda: asked(place, record) == "permitted")
     device.follow("My consents")
     device.page.get_by_text("This was not agreed to on this device", exact=False).wait_for()
     device.press(f"Stop: {JOURNAL}")

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from waiting import eventually
 
 from browser.place import TITLE
 
@@ -74,7 +75,7 @@ def consented(joined, place):
     def reason():
         return place.recipient().ask(record, "case-report", "journal", items=["narrative.md"]).reason
 
-    place.settled(lambda: reason() == "permitted")
+    eventually(lambda: reason() == "permitted")
     return device, record
 
 

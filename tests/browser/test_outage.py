@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from waiting import eventually
 
 from browser.place import JOURNAL
 from ledger.signed_message import SignedMessage
@@ -19,7 +20,7 @@ def test_a_stop_reaches_the_chain_without_the_service(joined, place):
     def reason():
         return place.recipient().ask(record, "case-report", "journal", items=["narrative.md"]).reason
 
-    place.settled(lambda: reason() == "permitted")
+    eventually(lambda: reason() == "permitted")
     device.follow("My consents")
     device.page.route("**/v1/**", lambda route: route.abort())
     device.press(f"Stop: {JOURNAL}")
@@ -47,7 +48,7 @@ def test_a_stop_reaches_the_chain_without_the_service(joined, place):
 
     hospital = place.keys["hospital"].secret.reveal()
     assert record_message(place.stack.rpc_url, place.stack.deployment, hospital, signed).transaction
-    place.settled(lambda: reason() == "revoked")
+    eventually(lambda: reason() == "revoked")
     device.page.unroute("**/v1/**")
     device.follow("My consents")
     assert device.page.locator("article .state").inner_text() == "Stopped by you"

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from waiting import eventually
 
 from browser.device import PASSPHRASE, Device
 from browser.place import JOURNAL
@@ -25,7 +26,7 @@ def consented(joined, place):
     def reason():
         return place.recipient().ask(record, "case-report", "journal", items=["narrative.md"]).reason
 
-    place.settled(lambda: reason() == "permitted")
+    eventually(lambda: reason() == "permitted")
     return device, token
 
 

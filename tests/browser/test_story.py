@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from waiting import eventually
 
 from browser.device import PASSPHRASE
 from browser.place import HOSPITAL, JOURNAL, RESEARCH, TITLE
@@ -106,7 +107,7 @@ def test_from_the_invitation_to_the_last_consent_taken_back(visit, place):
     def reason(channel="journal", items=("narrative.md",)):
         return place.recipient().ask(record, "case-report", channel, items=list(items)).reason
 
-    place.settled(lambda: reason() == "permitted")
+    eventually(lambda: reason() == "permitted")
     assert reason(channel="social:mastodon") == "channel_not_covered"
     assert reason(items=["ct-slice.dcm"]) == "item_not_covered"
     device.page.reload()

@@ -1,6 +1,7 @@
 """Two decide together about one record, each on her own device: both agree, the form changes, both agree again."""
 
 import pytest
+from waiting import eventually
 
 from browser.place import JOURNAL
 
@@ -62,30 +63,30 @@ def test_two_who_decide_together_agree_again_each_on_her_own_device(joined, visi
         return sorted(view["standing"] for view in views if view["grant"]["form"] == form)
 
     agree(ours, token)
-    place.settled(lambda: asked() == "further_consent_needed")
+    eventually(lambda: asked() == "further_consent_needed")
     assert states(ours) == [WAITS], "that she waits for somebody is said, and not that it is in force"
     ours.look("50-together-waits")
     agree(hers, token)
-    place.settled(lambda: asked() == "permitted")
+    eventually(lambda: asked() == "permitted")
     assert [states(device) for device in (ours, hers)] == [["In force"]] * 2
     # The change matters: nothing is allowed until both agree again.
     old, new = place.form, place.replace_form(material=True).hash
     assert asked() == "form_superseded"
     renew(ours)
-    place.settled(lambda: standings(new) == ["further_consent_needed", "no_consent"])
+    eventually(lambda: standings(new) == ["further_consent_needed", "no_consent"])
     assert not place.recipient().ask(record, "case-report", "journal", items=["narrative.md"]).permitted
     assert states(ours) == ["Stopped by you", WAITS]
     ours.look("51-together-renewed")
     assert states(hers) == ["Ended: the form has changed"], "the other has not stopped it for her"
     hers.look("52-together-hers")
     renew(hers)
-    place.settled(lambda: asked() == "permitted")
+    eventually(lambda: asked() == "permitted")
     assert standings(old) == ["revoked", "revoked"]
     assert [states(device)[-1] for device in (ours, hers)] == ["In force"] * 2
     # This change does not matter: what they allowed goes on without a gap, from the one consent to the other.
     old, new = new, place.replace_form(material=False).hash
     renew(ours)
-    place.settled(lambda: standings(new) == ["further_consent_needed", "no_consent"])
+    eventually(lambda: standings(new) == ["further_consent_needed", "no_consent"])
     assert states(ours)[-2:] == ["In force", WAITS]
     said = ours.page.locator("main").inner_text()
     assert "Another person has to agree to it too." in said
@@ -93,10 +94,10 @@ def test_two_who_decide_together_agree_again_each_on_her_own_device(joined, visi
     ours.look("53-together-between")
     assert asked() == "permitted"
     renew(hers)
-    place.settled(lambda: standings(new) == ["granted", "granted"])
+    eventually(lambda: standings(new) == ["granted", "granted"])
     assert asked() == "permitted"
     assert [states(device)[-2:] for device in (ours, hers)] != [["In force"] * 2] * 2
-    place.settled(lambda: standings(old) == ["revoked", "revoked"])
+    eventually(lambda: standings(old) == ["revoked", "revoked"])
     assert asked() == "permitted"
     # Either of them stops it alone, also from her words on another device; and the other reads who did.
     found = visit()

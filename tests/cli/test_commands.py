@@ -5,6 +5,7 @@ import shutil
 import time
 
 import pytest
+from waiting import eventually
 
 from cli.running import PASSPHRASE, secret_file
 from cli.test_bad_input import tree
@@ -155,10 +156,7 @@ def test_the_access_log_is_anchored_and_checked(volens, town, tmp_path):
     )  # fmt: skip
     log = town.stack.services.log
     town.recipient().ask(to_hash(b"\2" * 32), "case-report", "journal")
-    until = time.monotonic() + 90
-    while log.anchored()[0] is None or log.anchored()[0].block is None:
-        assert time.monotonic() < until, "nothing was anchored"
-        time.sleep(0.05)
+    eventually(lambda: log.anchored()[0] is not None and log.anchored()[0].block is not None, "an anchor")
     first = volens(*audit)
     assert (first.code, first.json["before"]) == (0, None)
     assert 0 < first.json["anchored"]["size"] <= first.json["size"]

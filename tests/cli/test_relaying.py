@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from waiting import eventually
 
 from cli.running import secret_file
 from ledger.adapters.node import Node
@@ -88,10 +89,7 @@ def test_anybody_pays_for_it_himself_and_once(volens, town, save, payer):
     assert ran.code == 0, ran.err
     assert ran.json["transaction"].startswith("0x")
     assert paid(town) == before + 1
-    deadline = time.monotonic() + 90
-    while reason(town, record) != "revoked":
-        assert time.monotonic() < deadline, "the service was told nothing; it reads the chain"
-        time.sleep(0.1)
+    eventually(lambda: reason(town, record) == "revoked", "the service, which was told nothing: it reads the chain")
     again = volens("relay", file, *payer)
     assert (again.code, paid(town)) == (0, before + 1)
     assert "recorded already" in again.out
@@ -157,10 +155,7 @@ def test_what_a_wallet_saves_while_the_service_is_down_stops_sharing(volens, tow
     for name in saved.json["files"]:
         assert Path(name).stat().st_mode & 0o777 == 0o600
         assert volens("relay", name, *payer).code == 0
-    deadline = time.monotonic() + 90
-    while reason(town, record) != "revoked":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    eventually(lambda: reason(town, record) == "revoked", "the service to read it from the chain")
 
 
 YES = "631626ba7e60e01b60005260206000f3"

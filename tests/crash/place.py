@@ -6,7 +6,6 @@ import os
 import random
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from types import SimpleNamespace
 
 from cli.running import PASSPHRASE
 from cli.town import build
+from waiting import eventually, free_port
 
 from api.settings import Settings
 from client.http import Client, read_deployment
@@ -59,21 +59,6 @@ QUICK = {
     "VOLENS_RATE_WITHDRAWALS": "0",
     "VOLENS_HEAVY_AT_ONCE": "0",
 }
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def eventually(check, what, seconds=PATIENCE):
-    """The first true answer."""
-    deadline = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < deadline, f"waited in vain: {what() if callable(what) else what}"
-        time.sleep(0.02)
-    return found
 
 
 class Starter:

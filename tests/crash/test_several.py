@@ -5,8 +5,9 @@ import time
 import pytest
 from postgres import Postgres
 from prometheus_client.parser import text_string_to_metric_families
+from waiting import eventually
 
-from crash.place import Place, Starter, eventually
+from crash.place import Place, Starter
 
 pytestmark = pytest.mark.node
 

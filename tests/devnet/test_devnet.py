@@ -1,6 +1,5 @@
 """Both nodes as child processes: they start, prove what they say, keep their state and never stay behind."""
 
-import contextlib
 import itertools
 import json
 import os
@@ -9,9 +8,9 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from waiting import alive, eventually
 
 from ledger.errors import InvalidFile, InvalidInput, InvalidProof, LedgerUnavailable, VolensError, WrongChain
 from ledger.proofs import read_proof, verify_header
@@ -58,13 +57,6 @@ def mined(node, transaction):
     return rpc(node.rpc_url, "eth_getTransactionReceipt", [transaction]) is not None
 
 
-def eventually(check, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
 def proven(node, address=NOBODY, name="latest"):
     """The account at a block, proven against that block's own hash."""
     header = verify_header(block(node, name))
@@ -73,13 +65,6 @@ def proven(node, address=NOBODY, name="latest"):
     found = account.verify(header)
     assert slot.verify(found) == 0
     return found
-
-
-def alive(pid):
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 def test_chain_and_client(node):

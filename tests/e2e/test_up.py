@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 from cli.town import build
+from waiting import alive, eventually, free_port
 
 from client.http import read_deployment
 from ledger.typed_data import struct_hash
@@ -26,33 +26,12 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 40
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 def children(pid):
     found = []
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):
             for child in map(int, path.read_text().split()):
                 found += [child, *children(child)]
-    return found
-
-
-def eventually(check, seconds=SECONDS):
-    deadline = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
     return found
 
 
@@ -109,7 +88,7 @@ class Up:
     def stop(self, number=signal.SIGINT):
         os.kill(self.process.pid, number)
         code = self.process.wait(SECONDS)
-        eventually(lambda: not any(map(alive, self.pids)), 20)
+        eventually(lambda: not any(map(alive, self.pids)))
         return code
 
     def kill(self):
@@ -119,7 +98,7 @@ class Up:
         for pid in self.pids:
             os.kill(pid, signal.SIGKILL)
         self.process.wait(SECONDS)
-        eventually(lambda: not any(map(alive, self.pids)), 20)
+        eventually(lambda: not any(map(alive, self.pids)))
 
     def stack(self):
         facts = self.state / "deployment.json"
