@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,8 +10,19 @@ from scripts.commands.speaking import WORDS, Language, in_language, known, say, 
 from scripts.commands.wallets import DEFAULT_FOLDER, Folder, Yes, confirm, end_of, open_patient, report
 from scripts.console import DEFAULT_URL, Json, PassphraseFile, Url, command, out, show
 
+if TYPE_CHECKING:
+    from wallet.choices import Choice
+
 app = typer.Typer()
 Code = Annotated[str, typer.Argument(metavar="OFFER", help="The code of the offer.")]
+OnlyPurpose = Annotated[list[str] | None, typer.Option(help="Allow only this use, by its code; may be repeated.")]
+OnlyChannel = Annotated[list[str] | None, typer.Option(help="Allow only this place, by its code; may be repeated.")]
+LessOnward = Annotated[str, typer.Option(help="Allow less passing on: none or quote.")]
+Sooner = Annotated[str, typer.Option(help="End sooner: the last day, YYYY-MM-DD, in UTC.")]
+NotSent = Annotated[
+    Path | None, typer.Option("--out", help="Do not send it: write it here, for the institution to record it.")
+]
+UntilItCounts = Annotated[bool, typer.Option(help="Wait until it counts: recorded, and confirmed by later blocks.")]
 
 
 def language_of(opened: Any, wanted: str) -> str:
@@ -85,21 +96,15 @@ def grant(
     item: Annotated[
         list[str] | None, typer.Option(help="Allow only this file of those asked for; may be repeated.")
     ] = None,
-    purpose: Annotated[
-        list[str] | None, typer.Option(help="Allow only this use, by its code; may be repeated.")
-    ] = None,
-    channel: Annotated[
-        list[str] | None, typer.Option(help="Allow only this place, by its code; may be repeated.")
-    ] = None,
-    onward: Annotated[str, typer.Option(help="Allow less passing on: none or quote.")] = "",
-    until: Annotated[str, typer.Option(help="End sooner: the last day, YYYY-MM-DD, in UTC.")] = "",
+    purpose: OnlyPurpose = None,
+    channel: OnlyChannel = None,
+    onward: LessOnward = "",
+    until: Sooner = "",
     language: Language = "",
-    file: Annotated[
-        Path | None, typer.Option("--out", help="Do not send it: write it here, for the institution to record it.")
-    ] = None,
+    file: NotSent = None,
     wallet: Folder = DEFAULT_FOLDER,
     url: Url = DEFAULT_URL,
-    wait: Annotated[bool, typer.Option(help="Wait until it counts: recorded, and confirmed by later blocks.")] = True,
+    wait: UntilItCounts = True,
     yes: Yes = False,
     passphrase_file: PassphraseFile = None,
     as_json: Json = False,
@@ -114,13 +119,7 @@ def grant(
     from wallet.keystore import write_private
 
     known(language)
-    choice = Choice(
-        frozenset(item or ()),
-        frozenset(purpose or ()),
-        frozenset(channel or ()),
-        onward or None,
-        end_of(until) if until else None,
-    )
+    choice = choice_of(item, purpose, channel, onward, until)
     patient = open_patient(wallet, passphrase_file, url)
     opened = patient.offer(offer)
     chosen = sorted({number - 1 for number in only}) if only else list(range(len(opened.grants)))
@@ -210,6 +209,25 @@ def _print_forms(opened: Any, language: str) -> None:
         untranslated(language, form.title, *(one.text for one in form.statements))
         for statement in form.statements:
             out.print(f"  • {in_language(statement.text, language)}")
+
+
+def choice_of(
+    item: list[str] | None, purpose: list[str] | None, channel: list[str] | None, onward: str, until: str
+) -> "Choice":
+    """The options that allow less, as a choice; without any of them it is the empty one.
+
+    Raises:
+        InvalidInput: `until` is no day.
+    """
+    from wallet.choices import Choice
+
+    return Choice(
+        frozenset(item or ()),
+        frozenset(purpose or ()),
+        frozenset(channel or ()),
+        onward or None,
+        end_of(until) if until else None,
+    )
 
 
 def option_codes(grant: Any, parts: Any) -> str:

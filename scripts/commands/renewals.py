@@ -1,14 +1,22 @@
 """volens wallet renew: a form that changed, word by word, and agreeing again under the new one."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
-from scripts.commands.offers import option_codes
+from scripts.commands.offers import (
+    LessOnward,
+    NotSent,
+    OnlyChannel,
+    OnlyPurpose,
+    Sooner,
+    UntilItCounts,
+    choice_of,
+    option_codes,
+)  # fmt: skip
 from scripts.commands.speaking import Language, coded, in_language, known, say, state_words
-from scripts.commands.wallets import DEFAULT_FOLDER, Folder, Yes, confirm, end_of, open_patient
+from scripts.commands.wallets import DEFAULT_FOLDER, Folder, Yes, confirm, open_patient
 from scripts.console import DEFAULT_URL, Json, PassphraseFile, Url, command, connect, err, out, show
 
 app = typer.Typer()
@@ -22,21 +30,15 @@ def renew(
     item: Annotated[
         list[str] | None, typer.Option(help="Allow only this file of those allowed so far; may be repeated.")
     ] = None,
-    purpose: Annotated[
-        list[str] | None, typer.Option(help="Allow only this use, by its code; may be repeated.")
-    ] = None,
-    channel: Annotated[
-        list[str] | None, typer.Option(help="Allow only this place, by its code; may be repeated.")
-    ] = None,
-    onward: Annotated[str, typer.Option(help="Allow less passing on: none or quote.")] = "",
-    until: Annotated[str, typer.Option(help="End sooner: the last day, YYYY-MM-DD, in UTC.")] = "",
+    purpose: OnlyPurpose = None,
+    channel: OnlyChannel = None,
+    onward: LessOnward = "",
+    until: Sooner = "",
     language: Language = "",
-    file: Annotated[
-        Path | None, typer.Option("--out", help="Do not send it: write it here, for the institution to record it.")
-    ] = None,
+    file: NotSent = None,
     wallet: Folder = DEFAULT_FOLDER,
     url: Url = DEFAULT_URL,
-    wait: Annotated[bool, typer.Option(help="Wait until it counts: recorded, and confirmed by later blocks.")] = True,
+    wait: UntilItCounts = True,
     yes: Yes = False,
     passphrase_file: PassphraseFile = None,
     as_json: Json = False,
@@ -48,19 +50,12 @@ def renew(
     """
     from ledger.typed_data import struct_hash
     from wallet import renewing
-    from wallet.choices import Choice
     from wallet.keystore import write_private
     from wallet.patient import grant_name
     from wallet.renewal import old_may_end
 
     known(language)
-    choice = Choice(
-        frozenset(item or ()),
-        frozenset(purpose or ()),
-        frozenset(channel or ()),
-        onward or None,
-        end_of(until) if until else None,
-    )
+    choice = choice_of(item, purpose, channel, onward, until)
     patient = open_patient(wallet, passphrase_file, url)
     name = grant_name(consent)
     changed = renewing.look(patient, name)
