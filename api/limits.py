@@ -3,7 +3,7 @@
 import ipaddress
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -28,9 +28,11 @@ SIGNED = (
 )
 """Where a signature of anybody's is checked, which costs more than most answers."""
 STREAMS = 4
-"""Streams of changes that one party may have open, and"""
+"""Streams of changes that one party may have open,"""
+ADDRESS_STREAMS = 40
+"""all parties that one address signs in for, since keys cost nothing, and"""
 ALL_STREAMS = 200
-"""all parties together, of one process."""
+"""all together, of one process."""
 _FREE = ("/healthz", "/metrics")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -144,7 +146,7 @@ class Limits:
     ) -> None:
         self._addresses, self._parties = Buckets(per_address, clock), Buckets(per_party, clock)
         self._signatures, self._withdrawals = Buckets(signatures, clock), Buckets(withdrawals, clock)
-        self._streams: dict[Address, int] = {}
+        self._streams: Counter[str] = Counter()
         self._listening = threading.Lock()
         self._heavy, self._working, self._trusted = heavy, 0, networks(proxies)
 
@@ -196,21 +198,22 @@ class Limits:
         finally:
             self._working -= 1
 
-    def listen(self, address: Address) -> None:
+    def listen(self, party: Address, client: str) -> None:
         """Take a place for a stream of changes, to be given back with `leave`.
 
-        Raises:
-            TooManyRequests: the party has too many, or all have.
-        """
-        with self._listening:
-            own = self._streams.get(address, 0)
-            if own >= STREAMS or sum(self._streams.values()) >= ALL_STREAMS:
-                raise TooManyRequests("Too many streams are open. Close one, or ask GET /v1/changes.", 5)
-            self._streams[address] = own + 1
+        Args:
+            client: the address it goes to, see `client`.
 
-    def leave(self, address: Address) -> None:
+        Raises:
+            TooManyRequests: the party has too many, or its address, or all have.
+        """
+        most = {party: STREAMS, client: ADDRESS_STREAMS, "": ALL_STREAMS}
+        with self._listening:
+            if any(self._streams[key] >= many for key, many in most.items()):
+                raise TooManyRequests("Too many streams are open. Close one, or ask GET /v1/changes.", 5)
+            self._streams.update(most.keys())
+
+    def leave(self, party: Address, client: str) -> None:
         """A stream has ended."""
         with self._listening:
-            left = self._streams.pop(address) - 1
-            if left:
-                self._streams[address] = left
+            self._streams -= Counter((party, client, ""))  # what has come to nothing is forgotten

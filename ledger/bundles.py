@@ -354,7 +354,7 @@ def _denial(row: Any) -> tuple[str, Address, str]:
     match kind:
         case "revoked":
             hash32(value, "denials")
-        case "undelegated":
+        case "undelegated" | "narrowed":
             raise InvalidMessage("denials", "must not tell who may act for a subject")
         case "closed" if value != "":
             raise InvalidMessage("denials", "must state nothing more of a closure")

@@ -6,7 +6,20 @@ from typing import Any
 
 from ledger.documents import Form
 from ledger.errors import BadSignature, InvalidMessage
-from ledger.model import Address, Approval, Consent, Grant, Hash, Item, Record, address, hash32, integer
+from ledger.model import (
+    RIGHT_GRANT,
+    RIGHT_REVOKE,
+    Address,
+    Approval,
+    Consent,
+    Grant,
+    Hash,
+    Item,
+    Record,
+    address,
+    hash32,
+    integer,
+)
 from ledger.proofs import Header, read_nodes
 from ledger.state import Facts
 from ledger.typed_data import Domain, commitment_hash, parse_signature, struct_hash, verify
@@ -255,6 +268,20 @@ def undelegation(delegate: Address, at: int) -> str:
     return f"{delegate} {at}"
 
 
+LOST = {"undelegated": (RIGHT_REVOKE, RIGHT_GRANT), "narrowed": (RIGHT_GRANT,)}
+"""Which rights of a delegate each kind of denial ends."""
+
+
+def takes_away(rights: int) -> str | None:
+    """The kind of denial that a delegation with these rights is; None when it keeps the right to grant.
+
+    One that leaves the right to revoke takes nothing from that: a withdrawal must not be lost.
+    """
+    if rights & RIGHT_GRANT:
+        return None
+    return "narrowed" if rights else "undelegated"
+
+
 @dataclass(frozen=True)
 class Denials:
     """The local deny list: withdrawals that were received or seen, mined or not, and that nothing clears.
@@ -264,15 +291,15 @@ class Denials:
         revoked_before: subject → the latest RevokeAll.before.
         suspended_at: subject → the latest Suspension.at with suspended true.
         closed: subjects.
-        undelegated: (subject, delegate) → the latest Delegation.at without rights. Who may act for a subject is no part
-            of a decision about a grant that stands, and nobody's business who reads a bundle.
+        undelegated: (subject, delegate, right) → the latest Delegation.at without that right. Who may act for a subject
+            is no part of a decision about a grant that stands, and nobody's business who reads a bundle.
     """
 
     revoked: frozenset[tuple[Address, Hash]] = frozenset()
     revoked_before: Mapping[Address, int] = field(default_factory=dict)
     suspended_at: Mapping[Address, int] = field(default_factory=dict)
     closed: frozenset[Address] = frozenset()
-    undelegated: Mapping[tuple[Address, Address], int] = field(default_factory=dict)
+    undelegated: Mapping[tuple[Address, Address, int], int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rows: Iterable[tuple[str, Address, str]]) -> "Denials":
@@ -281,7 +308,7 @@ class Denials:
         before: dict[Address, int] = {}
         suspended: dict[Address, int] = {}
         closed: set[Address] = set()
-        undelegated: dict[tuple[Address, Address], int] = {}
+        undelegated: dict[tuple[Address, Address, int], int] = {}
         for kind, subject, value in rows:
             match kind:
                 case "revoked":
@@ -292,20 +319,21 @@ class Denials:
                     suspended[subject] = max(suspended.get(subject, 0), int(value))
                 case "closed":
                     closed.add(subject)
-                case "undelegated":
+                case "undelegated" | "narrowed":
                     delegate, at = value.split()
-                    key = subject, Address(delegate)
-                    undelegated[key] = max(undelegated.get(key, 0), int(at))
+                    for right in LOST[kind]:
+                        key = subject, Address(delegate), right
+                        undelegated[key] = max(undelegated.get(key, 0), int(at))
                 case _:
                     raise ValueError(f"unknown denial {kind}")
         return cls(frozenset(revoked), before, suspended, frozenset(closed), undelegated)
 
-    def ends(self, subject: Address, delegate: Address, at: int) -> bool:
-        """Whether what a delegate was given at a time (Unix seconds) was taken away again.
+    def ends(self, subject: Address, delegate: Address, right: int, at: int) -> bool:
+        """Whether a right that a delegate was given at a time (Unix seconds) was taken away again.
 
         Of two words of one instant the one that takes away comes last, on chain too.
         """
-        return at <= self.undelegated.get((subject, delegate), -1)
+        return at <= self.undelegated.get((subject, delegate, right), -1)
 
     def rows(self) -> list[tuple[str, Address, str]]:
         """The list as bundles state it and `of` reads it, in one order: without `undelegated`."""

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -45,17 +45,22 @@ def changes(caller: Caller, use: Use, since: Since = "") -> ChangesView:
     responses={200: {"description": "Server-sent events.", "content": {"text/event-stream": {}}}},
 )
 def events(
-    caller: Caller, use: Use, since: Since = "", last_event_id: Annotated[str, Header(max_length=400)] = ""
+    request: Request,
+    caller: Caller,
+    use: Use,
+    since: Since = "",
+    last_event_id: Annotated[str, Header(max_length=400)] = "",
 ) -> StreamingResponse:
     """The same as they happen. The id of an event is its `next`; `Last-Event-ID` resumes after it.
 
-    Ends after five minutes: come back with the last id. One party may have four streams at a time.
+    Ends after five minutes: come back with the last id. One party may have four streams at a time, one address forty.
     """
     start = last_event_id or since
     if start:
         read_token(use.deployment, start)
-    use.limits.listen(caller)
-    return _Stream(_stream(use, caller, start), lambda: use.limits.leave(caller))
+    whose = caller, use.limits.client(request.scope)
+    use.limits.listen(*whose)
+    return _Stream(_stream(use, caller, start), lambda: use.limits.leave(*whose))
 
 
 class _Stream(StreamingResponse):

@@ -14,7 +14,7 @@ from ledger.errors import InvalidInput, LedgerUnavailable
 
 TIMEOUT = 5.0
 """Seconds after which a node that has not answered counts as unreachable."""
-MAX_ANSWER = 256 * 2**20
+MAX_ANSWER = 64 * 2**20
 """Bytes of the largest answer that is read."""
 AT_ONCE = 100
 """Calls in one request; nodes refuse larger batches."""

@@ -77,7 +77,7 @@ def check_consent(tx: Transaction, consent: Consent, snapshot: Snapshot, now: in
     records = []
     for position, grant in enumerate(consent.grants):
         try:
-            records.append(_check_grant(tx, consent.subject, grant, snapshot.state, now))
+            records.append(check_grant(tx, consent.subject, grant, snapshot.state, now))
         except InvalidMessage as error:
             raise error.within(f"grants[{position}]") from None
     if problem := ended(consent, snapshot.state, denied):
@@ -154,7 +154,15 @@ def party_names(state: LedgerState, parties: Collection[Address] | None = None) 
     return {party: name for party, name in named if name is not None}
 
 
-def _check_grant(tx: Transaction, subject: Address, grant: Grant, state: LedgerState, now: int) -> StoredRecord:
+def check_grant(tx: Transaction, subject: Address, grant: Grant, state: LedgerState, now: int) -> StoredRecord:
+    """Check that a grant could count for something, if its subject agreed to it now.
+
+    Args:
+        now: Unix seconds on the wall.
+
+    Raises:
+        NotFound, InvalidMessage, UnknownCode: it could not; says why.
+    """
     stored = tx.record(grant.record)
     if stored is None or subject not in (stored.record.subject, *stored.record.stewards):
         raise NotFound("There is no such record of this subject.")

@@ -18,8 +18,8 @@ from functools import cached_property
 from ledger.deployment import Deployment
 from ledger.errors import InvalidInput, InvalidProof, LedgerUnavailable, StaleLedger, WrongChain
 from ledger.events import WITH_HEAD, Closed, Delegated, Granted, LedgerEvent, Revoked, RevokedAll, Suspended
-from ledger.evidence import Denials, Moment, undelegation
-from ledger.model import FUTURE, Address, Hash
+from ledger.evidence import Denials, Moment, takes_away, undelegation
+from ledger.model import FUTURE, RIGHT_GRANT, Address, Hash
 from ledger.ports import Chain, Logged, Store, Transaction
 from ledger.proofs import Account, AccountProof, Header
 from ledger.services.endpoints import Endpoints
@@ -549,8 +549,8 @@ def _remember_withdrawal(
         case Delegated():
             given = DelegationState(event.rights, event.valid_until, event.delegation_at)
             delegations[event.subject, event.delegate] = given
-            if not event.rights:
-                tx.add_denial("undelegated", event.subject, undelegation(event.delegate, given.at), event.at)
+            if kind := takes_away(event.rights):
+                tx.add_denial(kind, event.subject, undelegation(event.delegate, given.at), event.at)
         case _:
             pass
 
@@ -558,13 +558,12 @@ def _remember_withdrawal(
 def _in_vain(
     tx: Transaction, event: Granted | Suspended, delegations: Mapping[tuple[Address, Address], DelegationState]
 ) -> bool:
-    """Whether a delegate said it whose rights had been taken away here; the chain did not know that yet.
+    """Whether a delegate said it whose right to had been taken away here; the chain did not know that yet.
 
     What was said long before, and is read again after a reorganisation, is not meant.
     """
     if event.signer == event.subject:
         return False
-    whose = event.subject, event.signer
-    ended = Denials.of(tx.denials([event.subject])).undelegated.get(whose, -1)
-    given = delegations.get(whose)
+    ended = Denials.of(tx.denials([event.subject])).undelegated.get((event.subject, event.signer, RIGHT_GRANT), -1)
+    given = delegations.get((event.subject, event.signer))
     return (given.at if given else 0) <= ended < event.at + FUTURE

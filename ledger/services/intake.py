@@ -21,7 +21,7 @@ from ledger.errors import (
     Untrusted,
     VolensError,
 )
-from ledger.evidence import Denials, undelegation
+from ledger.evidence import LOST, Denials, takes_away, undelegation
 from ledger.model import (
     FUTURE,
     RIGHT_GRANT,
@@ -112,6 +112,7 @@ class Intake:
                         raise NotFound(_UNKNOWN)
                     self._check_time(message)
                     self._check_newer(tx, message, name)
+                    self._deny(tx, message)
                 return self._store_relay(tx, message, signer, signature, by_key)
         # A withdrawal is taken even while the chain is out of reach.
         if signer != message.subject:
@@ -281,7 +282,7 @@ class Intake:
             given = state.delegations.get((subject, signer))
             lasts = given and given.rights & right and given.valid_until > self._clock()
             # What was taken away here may be on chain still, or again.
-            if given and lasts and not Denials.of(tx.denials([subject])).ends(subject, signer, given.at):
+            if given and lasts and not Denials.of(tx.denials([subject])).ends(subject, signer, right, given.at):
                 return
         raise BadSignature("The signer may not do this for the subject.")
 
@@ -300,23 +301,24 @@ class Intake:
                 for name, said in tx.grants_said(subject):
                     if said <= before:
                         tx.add_denial("revoked", subject, name, now)
-            case Suspension():
+            case Suspension() if message.suspended:
                 tx.add_denial("suspended", subject, str(message.at), now)
             case Closure():
                 tx.add_denial("closed", subject, "", now)
-            case Delegation():
-                self._undelegate(tx, message)
+            case Delegation() if kind := takes_away(message.rights):
+                self._undelegate(tx, message, kind)
 
-    def _undelegate(self, tx: Transaction, message: Delegation) -> None:
-        """Nothing counts any more that a delegate says, nor what it said that is not recorded yet.
+    def _undelegate(self, tx: Transaction, message: Delegation, kind: str) -> None:
+        """No permission counts any more that a delegate gives, nor what it gave that is not recorded yet.
 
         What is brought to the chain all the same is denied when it is read there; what was handed in, also when the
         delegate is named anew before that.
         """
         now, subject, delegate = self._clock(), message.subject, message.delegate
-        if Denials.of(tx.denials([subject])).ends(subject, delegate, message.at):
+        ended = Denials.of(tx.denials([subject]))
+        if all(ended.ends(subject, delegate, right, message.at) for right in LOST[kind]):
             return  # or whoever holds it could send it again, and end what she let the delegate do since
-        tx.add_denial("undelegated", subject, undelegation(delegate, message.at), now)
+        tx.add_denial(kind, subject, undelegation(delegate, message.at), now)
         said = {name for name, _ in tx.grants_said(subject, delegate)}
         said -= {name for name, _ in tx.grants_said(subject, subject)}
         if said:
@@ -345,7 +347,7 @@ def _denied_word(tx: Transaction, message: Suspension | Delegation) -> int:
     denied = Denials.of(tx.denials([message.subject]))
     if isinstance(message, Suspension):
         return denied.suspended_at.get(message.subject, 0)
-    return denied.undelegated.get((message.subject, message.delegate), 0)
+    return max(denied.undelegated.get((message.subject, message.delegate, right), 0) for right in LOST["undelegated"])
 
 
 def _waiting_words(tx: Transaction, message: Suspension | Delegation) -> Iterator[int]:

@@ -15,6 +15,7 @@ from ledger.evidence import Evidence, Moment, Opening, authenticate
 from ledger.model import MAX_TITLE, Address, Approval, Grant, Hash, Item, Record, text
 from ledger.ports import Invitation, Offer, OfferMessage, Store, StoredItem, StoredRecord, Transaction, Vault
 from ledger.services import access_log
+from ledger.services.consents import check_grant
 from ledger.services.custody import Custodian, check_sealed
 from ledger.services.evidence import denials, gather
 from ledger.services.index import Index
@@ -224,19 +225,22 @@ class Records:
 
         Raises:
             NotFound: no such record of this controller.
-            InvalidMessage: a grant is about another record, or names a part that the record has not: no wallet would
-                show it, so the patient would be left with a link that opens nothing.
+            InvalidMessage, UnknownCode: a grant is about another record, or the patient's yes to it would count for
+                nothing: see `check_grant`.
+            LedgerUnavailable: what the chain says of forms and recipients cannot be read now.
         """
         with self._store.begin() as tx:
             stored = tx.record(record)
-            if stored is None or stored.record.controller != controller:
-                raise NotFound("There is no such record of yours.")
-            parts = {"*", *(entry.item.name for entry in stored.items)}
+        if stored is None or stored.record.controller != controller:
+            raise NotFound("There is no such record of yours.")
+        with self._index.at_head() as snapshot, self._store.begin() as tx:
             for position, grant in enumerate(grants):
                 if grant.record != record:
                     raise InvalidMessage(f"grants[{position}].record", "must be the record that is offered")
-                if unknown := [name for name in grant.items if name not in parts]:
-                    raise InvalidMessage(f"grants[{position}].items", f"“{unknown[0]}” is not part of the record")
+                try:
+                    check_grant(tx, stored.record.subject, grant, snapshot.state, self._clock())
+                except InvalidMessage as error:
+                    raise error.within(f"grants[{position}]") from None
             token = new_token("off")
             tx.add_offer(token_hash(token), Offer(record, grants, language, self._clock() + OFFER_LIFE))
         return token

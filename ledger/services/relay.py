@@ -15,7 +15,7 @@ from functools import partial
 from ledger.deployment import Deployment
 from ledger.errors import BadSignature, Refused, Unavailable, Untrusted, VolensError
 from ledger.evidence import Denials
-from ledger.model import ZERO_HASH, Consent, Hash, Message, Relayed, given_at
+from ledger.model import RIGHT_GRANT, ZERO_HASH, Consent, Hash, Message, Relayed, given_at
 from ledger.ports import Call, Chain, Election, Receipt, Relay, Sender, Store, Transaction
 from ledger.services.consents import cohort_problem
 from ledger.services.index import Index
@@ -341,10 +341,10 @@ class Relays:
             subject, grants = message.subject, message.grants if isinstance(message, Consent) else ()
             if any((subject, struct_hash(grant)) in denied.revoked for grant in grants):
                 problems[relay.id] = "AlreadyRevoked"
-            elif (subject, relay.signer) in denied.undelegated:
+            elif (subject, relay.signer, RIGHT_GRANT) in denied.undelegated:
                 # She may have been given rights anew. What took the message in has seen that, and so has this round.
                 given = self._index.last.state.delegations.get((subject, relay.signer)) if self._index.last else None
-                if given is None or denied.ends(subject, relay.signer, given.at):
+                if given is None or denied.ends(subject, relay.signer, RIGHT_GRANT, given.at):
                     problems[relay.id] = "NotAuthorised"
         return problems
 

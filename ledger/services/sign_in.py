@@ -1,6 +1,7 @@
 """Sign-In with Ethereum: a nonce, a signed message, a short bearer token."""
 
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -11,9 +12,12 @@ from ledger.errors import BadSignature, NotAuthorised, Refused
 from ledger.model import Address
 from ledger.ports import Chain, Store, Transaction
 from ledger.services.records import token_hash
+from ledger.services.together import place
 
 NONCE_LIFE = 300
 TOKEN_LIFE = 900
+ASKED_AT_ONCE = 4
+"""Sign-ins for which a node is asked at one time: a slow one must not take every thread."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class SignIns:
     ) -> None:
         self._store, self._chain, self._deployment, self._clock = store, chain, deployment, clock
         self._url = public_url.rstrip("/")
+        self._places = threading.BoundedSemaphore(ASKED_AT_ONCE)
         self._found: tuple[int, dict[str, Address]] = 0, {}
         self._domain = urlsplit(public_url).netloc
 
@@ -59,7 +64,7 @@ class SignIns:
         Raises:
             Refused and its kin: see `siwe.check`; BadSignature: signed by somebody else; or the nonce is not ours, used
                 or expired.
-            LedgerUnavailable: an account's code is to be asked, and the node does not answer.
+            LedgerUnavailable, TooManyRequests: an account's code is to be asked, and cannot be now.
         """
         now, chain_id = self._clock(), self._deployment.chain_id
         message = siwe.check(text, domain=self._domain, uri=self._url + path, chain_id=chain_id, at=now)
@@ -67,7 +72,10 @@ class SignIns:
         with self._store.begin() as tx:
             if not tx.use_nonce(message.nonce, now):
                 raise Refused("The sign-in nonce is unknown, used or expired. Ask for a new one.")
-        if not by_key and not self._chain.contract_signed(message.address, siwe.personal_digest(text), signature):
+        if not by_key:
+            with place(self._places, "The Ethereum node is being asked about too much."):
+                by_key = self._chain.contract_signed(message.address, siwe.personal_digest(text), signature)
+        if not by_key:
             raise BadSignature("The sign-in message was signed by another key. Ask for a new nonce and sign again.")
         return message
 

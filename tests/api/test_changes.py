@@ -8,7 +8,7 @@ import pytest
 from api.routes import changes as routes
 from ledger.errors import TooManyRequests
 from ledger.events import Closed, Granted, Published, Retracted, Revoked, RevokedAll, Superseded, Suspended
-from ledger.model import Revocation, to_hash
+from ledger.model import Address, Revocation, to_hash
 from ledger.services import changes as feed
 from ledger.tokens import make_token
 from ledger.typed_data import struct_hash
@@ -178,10 +178,31 @@ def test_a_stream_tells_the_same_and_resumes(web, monkeypatch):
 def test_streams_are_counted_and_given_back(web, monkeypatch):
     limits, journal = web.forge.services.limits, web.forge.world.journal
     for _ in range(4):
-        limits.listen(journal.address)
+        limits.listen(journal.address, "192.0.2.1")
     with pytest.raises(TooManyRequests):
-        limits.listen(journal.address)
+        limits.listen(journal.address, "192.0.2.1")
     assert web.get("/v1/events", journal).status_code == 429
-    limits.leave(journal.address)
+    limits.leave(journal.address, "192.0.2.1")
     for _ in range(6):  # each gives its place back when it ends
         assert streamed(web, journal, monkeypatch, rounds=1).status_code == 200
+
+
+def test_whoever_makes_many_keys_leaves_streams_for_others(web):
+    limits = web.forge.services.limits
+    places = [(Address(f"0x{number:040x}"), "192.0.2.1") for number in range(1, 41)]
+    for place in places:
+        limits.listen(*place)
+    with pytest.raises(TooManyRequests):
+        limits.listen(web.forge.world.stranger.address, "192.0.2.1")
+    limits.listen(web.forge.world.stranger.address, "192.0.2.2")
+    for place in places:
+        limits.leave(*place)
+    limits.listen(web.forge.world.stranger.address, "192.0.2.1")
+
+
+def test_all_together_have_so_many_streams(web):
+    limits = web.forge.services.limits
+    for number in range(200):
+        limits.listen(Address(f"0x{number + 1:040x}"), f"192.0.2.{number}")
+    with pytest.raises(TooManyRequests):
+        limits.listen(web.forge.world.journal.address, "198.51.100.1")

@@ -323,6 +323,12 @@ def test_a_wallet_opened_again_knows_what_it_needs(town):
 # What a patient does not sign
 
 
+@pytest.fixture
+def dishonest(monkeypatch):
+    """A service that lets any offer pass."""
+    monkeypatch.setattr("ledger.services.records.check_grant", lambda *_: None)
+
+
 def offered(town, patient, grants, tamper=None):
     token = town.institution.offer(patient.record, grants)
     if tamper:
@@ -341,7 +347,7 @@ def patient(town):
     return Enrolled(town)
 
 
-def test_a_sentence_that_says_something_else_is_not_shown(town, patient):
+def test_a_sentence_that_says_something_else_is_not_shown(town, patient, dishonest):
     grant = town.draft(patient.record)
     with pytest.raises(InvalidInput, match="Do not sign"):
         offered(town, patient, [replace(grant, summary=grant.summary.replace("Journal", "Friends"))])
@@ -354,7 +360,7 @@ def test_a_part_that_is_not_in_the_record_is_not_shown(town, patient):
         offered(town, patient, [grant], swapped("grants", lambda _: [foreign]))
 
 
-def test_a_recipient_the_directory_does_not_list_is_not_shown(town, patient):
+def test_a_recipient_the_directory_does_not_list_is_not_shown(town, patient, dishonest):
     grant = replace(town.draft(patient.record), recipient=town.keys["stranger"].address)
     with pytest.raises(InvalidMessage, match="not listed"):
         offered(town, patient, [grant])

@@ -368,12 +368,14 @@ def test_an_unknown_record_cannot_be_offered(volens, town, tmp_path):
     volens(*offer, "this one").refused(2, "record: must be 32 bytes")
 
 
-def altered_offer(town, **changes):
-    """An offer whose grant says one thing in its sentence and another in its fields."""
+def altered_offer(town, monkeypatch, **changes):
+    """An offer whose grant says one thing in its sentence and another in its fields; the service lets it pass."""
     from dataclasses import replace
 
     record, draft, _ = town.offered()
-    return record, town.institution().offer(record, [replace(draft, **changes)])
+    with monkeypatch.context() as dishonest:
+        dishonest.setattr("ledger.services.records.check_grant", lambda *_: None)
+        return record, town.institution().offer(record, [replace(draft, **changes)])
 
 
 @pytest.mark.parametrize(
@@ -389,8 +391,8 @@ def altered_offer(town, **changes):
     ],
     ids="-".join,
 )
-def test_a_sentence_that_does_not_say_what_would_be_signed(volens, town, changes):
-    record, offer = altered_offer(town, **changes)
+def test_a_sentence_that_does_not_say_what_would_be_signed(volens, town, monkeypatch, changes):
+    record, offer = altered_offer(town, monkeypatch, **changes)
     kept = (town.folder / "wallet" / "book.sealed").read_bytes()
     for command in (("wallet", "grant", offer, "--yes"), ("wallet", "open", offer, "--out", "preview")):
         volens(*command, *town.wallet).refused(2, "does not say what would be signed")

@@ -24,7 +24,7 @@ def wide(town):
     institution = town.institution()
     _, record = institution.register(folder, invitation)
     proposals = (
-        town.proposal(channels=["journal", "social:x"], items=["*"], onward="quote"),
+        town.proposal(channels=["journal", "social:mastodon"], items=["*"], onward="quote"),
         town.proposal(purposes=["DUO:0000042"], channels=[]),
     )
     drafts = [institution.draft(record, town.form, one) for one in proposals]
@@ -43,7 +43,7 @@ def test_an_offer_is_read_in_her_language_with_its_form_and_terms(volens, town):
             "id": form["id"],
             "text": form["text"].get(language, form["text"]["en"]),
         }
-        assert [terms["channel"] for terms in found["terms"]] == ["journal"]
+        assert [terms["channel"] for terms in found["terms"]] == ["journal", "social:mastodon"]
         assert found["language"] == language
         assert [entry["onward"] for entry in found["requests"]] == ["quote", "none"]
     assert spoken["en"] == drafts[0].summary
@@ -51,7 +51,7 @@ def test_an_offer_is_read_in_her_language_with_its_form_and_terms(volens, town):
     shown = volens(*read, "seen", "--language", "de")
     assert "Das sollten Sie wissen:" in shown.out
     assert spoken["de"] in shown.out
-    assert "--item narrative.md   --purpose case-report   --channel journal, social:x" in shown.out  # not “*”
+    assert "--item narrative.md   --purpose case-report   --channel journal, social:mastodon" in shown.out  # not “*”
     volens(*read, "nowhere", "--language", "fr").refused(2, "Known are en, de, es, ar")
 
 
@@ -71,7 +71,7 @@ def test_less_than_is_asked_is_signed_in_her_language(volens, town, tmp_path):
     assert (signed.channels, signed.onward, signed.items) == (("journal",), "none", asked.items)
     assert matches(signed, {address(signed.recipient): "The Journal"}) == "de"
     assert volens(*ask(town, record)).code == 0
-    volens(*ask(town, record, channel="social:x")).refused_quietly(3)
+    volens(*ask(town, record, channel="social:mastodon")).refused_quietly(3)
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,14 @@ def build(folder, stack):
     set_balance(stack.rpc_url, keys["hospital"].address, 10**18)
     hospital = keys["hospital"]
     with Client(stack.url, stack.deployment) as client:
-        form = publish(stack.rpc_url, stack.deployment, hospital.secret.reveal(), hospital.address, ["journal"], client)
+        form = publish(
+            stack.rpc_url,
+            stack.deployment,
+            hospital.secret.reveal(),
+            hospital.address,
+            ["journal", "social:mastodon"],
+            client,
+        )
     for name, key in keys.items():
         (folder / f"{name}.json").write_text(json.dumps(lock(key.secret.reveal(), PASSPHRASE, "key", CHEAP)))
     passphrase = folder / "passphrase"

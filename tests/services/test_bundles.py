@@ -411,7 +411,12 @@ def test_nothing_can_be_left_out(permit):
         lambda v: v["contracts"]["ConsentRegistry"]["slots"][0].update(label="something else"),
         lambda v: v["contracts"].pop("Directory"),
         lambda v: v["denials"].append(["closed", v["openings"]["record"]["subject"], ""]),
-        lambda v: v["denials"].append(["undelegated", v["openings"]["record"]["subject"], f"{v['genesis'][:42]} 1"]),
+        *(
+            lambda v, kind=kind: v["denials"].append(
+                [kind, v["openings"]["record"]["subject"], f"{v['genesis'][:42]} 1"]
+            )
+            for kind in ("undelegated", "narrowed")
+        ),
         lambda v: v.update(version=2),
         lambda v: v["contracts"].update(More={}),
     ],

@@ -16,9 +16,11 @@ from ledger.errors import (
     InvalidInput,
     InvalidMessage,
     InvalidProof,
+    LedgerUnavailable,
     NotAuthorised,
     NotFound,
     Refused,
+    UnknownCode,
     VolensError,
 )
 from ledger.events import Published, Retracted, Superseded, SuspensionChanged
@@ -26,7 +28,7 @@ from ledger.model import ZERO_ADDRESS, Approval, Record, Revocation, to_hash
 from ledger.services.consents import check_consent
 from ledger.services.records import INVITATION_LIFE, OFFER_LIFE, Deposit
 from ledger.typed_data import struct_hash
-from scripts.vector_sources.world import CHAIN_ID, DAY, phrase
+from scripts.vector_sources.world import CHAIN_ID, DAY, START, World, phrase
 
 KEY = sealing.EncryptionKey.from_seed(phrase("patient x-wing"))
 NOWHERE = to_hash(phrase("a record that does not exist"))
@@ -310,9 +312,37 @@ def test_only_the_controller_offers_and_only_its_own_record(make_forge):
 def test_a_part_that_the_record_has_not_is_not_offered(make_forge):
     forge = make_forge(stage="registered")
     w, records = forge.world, forge.services.records
-    with pytest.raises(InvalidMessage, match=r"grants\[1\]\.items: “letter.md” is not part of the record"):
+    with pytest.raises(InvalidMessage, match=r"grants\[1\]\.items: “letter.md” is not in the record"):
         records.offer(w.hospital.address, w.record_hash, (w.grant(), w.grant(items=("letter.md",))), "en")
     assert records.offer(w.hospital.address, w.record_hash, (w.grant(items=("*",)),), "en")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"form": NOWHERE}, "not a form that this service knows"),
+        ({"channels": ("teaching",)}, "no terms for teaching"),
+        ({"recipient": World.hospital.address}, "not listed in the Directory as a recipient"),
+        ({"valid_until": START - 1, "valid_from": START - 2}, "has passed already"),
+    ],
+)
+def test_what_a_yes_would_count_for_nothing_is_not_offered(make_forge, change, why):
+    forge = make_forge(stage="registered")
+    w = forge.world
+    with pytest.raises((InvalidMessage, UnknownCode), match=why):
+        forge.services.records.offer(w.hospital.address, w.record_hash, (w.grant(**change),), "en")
+
+
+def test_nothing_is_offered_under_a_form_that_has_ended(make_forge):
+    forge = make_forge(stage="registered")
+    w = forge.world
+    forge.chain.emit(Retracted(0, w.hospital.address, w.grant().form))
+    forge.mine()
+    with pytest.raises(InvalidMessage, match="has ended"):
+        forge.services.records.offer(w.hospital.address, w.record_hash, forge.grants(), "en")
+    forge.chain.faults.unreachable = True
+    with pytest.raises(LedgerUnavailable):
+        forge.services.records.offer(w.hospital.address, w.record_hash, forge.grants(), "en")
 
 
 # Approvals

@@ -12,7 +12,7 @@ from ledger.adapters.store import SqlStore
 from ledger.decisions import decide
 from ledger.errors import WrongChain
 from ledger.events import Anchored, Closed, Delegated, Granted, Revoked, RevokedAll, Suspended, SuspensionChanged
-from ledger.evidence import Denials, undelegation
+from ledger.evidence import Denials, takes_away, undelegation
 from ledger.model import to_hash
 from ledger.services.evidence import gather
 from ledger.services.index import Index
@@ -113,8 +113,8 @@ class Story:
                     self.seen["suspended", event.subject, str(event.suspension_at)] = True
                 case Closed():
                     self.seen["closed", event.subject, ""] = True
-                case Delegated() if not event.rights:
-                    self.seen["undelegated", event.subject, undelegation(event.delegate, event.delegation_at)] = True
+                case Delegated() if kind := takes_away(event.rights):
+                    self.seen[kind, event.subject, undelegation(event.delegate, event.delegation_at)] = True
         self.index.follow()
 
     def check(self):

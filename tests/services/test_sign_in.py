@@ -1,6 +1,7 @@
 """Signing in: only the one message, for this site and chain, now, once; and nothing that merely looks like one."""
 
 import contextlib
+import threading
 from dataclasses import replace
 
 import pytest
@@ -8,10 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import siwe
-from ledger.errors import BadSignature, Expired, InvalidInput, LedgerUnavailable, NotAuthorised, Refused, VolensError
+from ledger.errors import (
+    BadSignature,
+    Expired,
+    InvalidInput,
+    LedgerUnavailable,
+    NotAuthorised,
+    Refused,
+    TooManyRequests,
+    VolensError,
+)
 from ledger.invitations import encryption_key_of
 from ledger.model import ENCRYPTION_KEY_SIZE, address
-from ledger.services.sign_in import NONCE_LIFE, TOKEN_LIFE
+from ledger.services.sign_in import ASKED_AT_ONCE, NONCE_LIFE, TOKEN_LIFE
 from ledger.siwe import MAX_AHEAD, SignIn, parse, personal_digest
 from ledger.typed_data import parse_signature
 from scripts.vector_sources.world import CHAIN_ID, START, World, key
@@ -267,6 +277,33 @@ def test_code_is_not_asked_about_a_message_that_says_the_wrong_thing(listed, cha
     with pytest.raises(VolensError):
         listed.services.sign_ins.sign_in(message(listed, address=WALLET, **changes).text(), b"anything")
     assert asked == []
+
+
+def test_code_that_takes_its_time_does_not_take_every_thread(listed):
+    """Whoever has it asked chooses what it does; the node may hang as well."""
+    go_on, asked = threading.Event(), threading.Semaphore(0)
+
+    def slow(*_):
+        asked.release()
+        return go_on.wait(10)
+
+    with_code(listed, slow)
+    said = [message(listed, address=WALLET).text() for _ in range(ASKED_AT_ONCE + 2)]
+    threads = [
+        threading.Thread(target=listed.services.sign_ins.sign_in, args=(text, b"yes")) for text in said[:ASKED_AT_ONCE]
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        assert all(asked.acquire(timeout=10) for _ in threads)
+        with pytest.raises(TooManyRequests):
+            listed.services.sign_ins.sign_in(said[-2], b"yes")
+        assert sign_in(listed, message(listed)), "a key needs no node"
+    finally:
+        go_on.set()
+        for thread in threads:
+            thread.join(10)
+    assert listed.services.sign_ins.sign_in(said[-1], b"yes"), "every place was given back"
 
 
 def test_while_the_node_is_away_only_keys_sign_in(listed):

@@ -347,3 +347,70 @@ def test_a_resume_older_than_an_orphaned_pause_is_refused_rather_than_lost(forge
     forge.reason()
     with pytest.raises(Conflict, match=str(at + 1)):
         forge.accept(Suspension(patient, False, at))
+
+
+# Taking only the right to grant away
+
+
+def narrow(forge, at=None):
+    """The mother may only stop from now on."""
+    return delegate(forge, RIGHT_REVOKE, at)
+
+
+def test_who_may_only_stop_from_now_on_gives_nothing_more_and_still_stops(named):
+    w = named.world
+    named.consent(another(named, "hers"))
+    waits = named.accept(named.consent_to(), by=w.mother)
+    narrow(named)
+    for mined in (False, True):
+        with pytest.raises(BadSignature, match="may not"):
+            named.accept(named.consent_to(another(named, f"too late {mined}")), by=w.mother)
+        stopped = named.accept(Revocation(w.patient.address, (another(named, f"stopped {mined}"),)), by=w.mother)
+        assert stopped.status == "accepted", "what she may still do is never refused"
+        named.settle()
+    assert status(named, waits) == ("failed", "AlreadyRevoked")
+    assert not entry(named, w.grant()).granted_at
+    assert entry(named, another(named, "hers")).granted_at
+
+
+def test_what_she_gives_straight_to_the_chain_before_it_knows_is_denied(decided_by_two):
+    forge, w = decided_by_two, decided_by_two.world
+    narrow(forge)
+    forge.chain.now += 1
+    forge.chain.emit(Granted(0, w.patient.address, struct_hash(w.grant()), w.mother.address))
+    forge.mine()
+    forge.settle()
+    assert entry(forge, w.grant()).granted_at
+    assert forge.reason() == "revoked"
+
+
+def test_a_reorganisation_does_not_bring_the_right_to_grant_back(named):
+    w, at = named.world, named.chain.now
+    named.chain.emit(Delegated(0, w.patient.address, w.mother.address, RIGHT_REVOKE, at + DAY, at))
+    named.reason()
+    named.chain.reorganise(1)
+    named.mine(2)
+    assert named.chain.state.delegations[w.patient.address, w.mother.address].rights == BOTH
+    with pytest.raises(BadSignature, match="may not"):
+        named.accept(named.consent_to(), by=w.mother)
+    assert named.accept(Revocation(w.patient.address, (another(named),)), by=w.mother).status == "accepted"
+    named.chain.now = max(named.chain.now, at + 1)
+    delegate(named, at=at + 1)
+    named.settle()
+    named.accept(named.consent_to(), by=w.mother)
+    named.settle()
+    assert named.reason() == "permitted"
+
+
+def test_the_old_narrowing_sent_again_takes_nothing_away(named):
+    w = named.world
+    old = Delegation(w.patient.address, w.mother.address, RIGHT_REVOKE, named.chain.now + DAY, named.chain.now)
+    named.accept(old)
+    named.settle()
+    named.chain.now += 1
+    delegate(named)
+    named.settle()
+    named.accept(named.consent_to(), by=w.mother)
+    assert named.accept(old).status == "final"
+    named.settle()
+    assert named.reason() == "permitted"

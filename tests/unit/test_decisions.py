@@ -23,7 +23,7 @@ from ledger.events import (
     SuspensionChanged,
 )
 from ledger.evidence import Denials, Moment, Opening, Question, anchored, authenticate, undelegation
-from ledger.model import ZERO_ADDRESS, ZERO_HASH, Approval, Consent, to_hash
+from ledger.model import RIGHT_GRANT, RIGHT_REVOKE, ZERO_ADDRESS, ZERO_HASH, Approval, Consent, to_hash
 from ledger.state import LedgerState
 from ledger.typed_data import struct_hash
 from scripts.vector_sources.decisions import decision_json, read_case
@@ -437,9 +437,21 @@ def test_the_deny_list_survives_being_written_down(rows):
 def test_the_deny_list_keeps_who_may_no_longer_act_to_itself():
     aunt = W.stranger.address
     read = Denials.of([("undelegated", PATIENT, undelegation(aunt, at)) for at in (START, START - 1)])
-    assert read.undelegated == {(PATIENT, aunt): START}
-    assert [read.ends(PATIENT, aunt, at) for at in (START - 1, START, START + 1)] == [True, True, False]
-    assert not read.ends(aunt, PATIENT, 0)
+    assert read.rows() == []
+    for right in (RIGHT_REVOKE, RIGHT_GRANT):
+        assert [read.ends(PATIENT, aunt, right, at) for at in (START - 1, START, START + 1)] == [True, True, False]
+        assert not read.ends(aunt, PATIENT, right, 0)
+
+
+def test_who_may_no_longer_grant_may_still_revoke():
+    aunt = W.stranger.address
+    read = Denials.of(
+        [("narrowed", PATIENT, undelegation(aunt, START)), ("undelegated", PATIENT, undelegation(aunt, 5))]
+    )
+    assert read.ends(PATIENT, aunt, RIGHT_GRANT, START)
+    assert not read.ends(PATIENT, aunt, RIGHT_GRANT, START + 1)
+    assert read.ends(PATIENT, aunt, RIGHT_REVOKE, 5)
+    assert not read.ends(PATIENT, aunt, RIGHT_REVOKE, 6)
     assert read.rows() == []
 
 
