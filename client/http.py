@@ -19,6 +19,8 @@ MAX_ANSWER = 16 * 2**20
 CHUNK = 2**18
 SIGN_IN_LIFE = 300
 STATEMENT = "Sign in to Volens."
+_NO_SERVICE = frozenset({400, 404, 405, 406, 415, 426, 501})
+"""With these something else answers, such as a node; only a service says why it refuses."""
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
@@ -101,7 +103,7 @@ class Client:
                 return answer.json()
             except (ValueError, RecursionError):
                 raise Unavailable(f"The service at {self.url} answered with something that is not JSON.") from None
-        raise _error_of(answer)
+        raise _error_of(answer, self.url)
 
     def get(self, path: str) -> Any:
         """GET JSON."""
@@ -141,7 +143,7 @@ class Client:
             with self._http.stream("GET", path) as answer:
                 if not answer.is_success:
                     answer.read()
-                    raise _error_of(answer)
+                    raise _error_of(answer, self.url)
                 for chunk in answer.iter_bytes(CHUNK):
                     received += len(chunk)
                     if received > limit:
@@ -259,13 +261,16 @@ def part(text: str) -> str:
     return text
 
 
-def _error_of(answer: httpx.Response) -> VolensError:
+def _error_of(answer: httpx.Response, url: str = "this address") -> VolensError:
     try:
         problem = answer.json()
         code, detail = str(problem["type"]).rpartition(":")[2], str(problem["detail"])
     except (ValueError, KeyError, TypeError, RecursionError):
         code, problem = "", {}
         detail = answer.text.strip()[:300] or f"The service answered {answer.status_code}."
+        if answer.status_code in _NO_SERVICE:
+            said = f"What answers at {url} is not a Volens service: it says {answer.status_code}."
+            detail = f"{said} Give the address of a service, not of a node or of anything else."
     if answer.status_code in (401, 403) and (code in ("", NotAuthorised.code)):
         return NotAuthorised(detail, str(problem.get("reason", "not_signed_in")))
     family = _families().get(code)

@@ -17,6 +17,14 @@ from scripts.deploy import await_receipt, check_deployment
 
 Transfer = tuple[Address, int]
 """To whom, and how much wei."""
+REFUSALS = {
+    "UnknownParty": "This address was never listed in the Directory. `volens party list` shows which ones are",
+    "InvalidParty": "The zero address stands for any recipient and cannot be listed. Give the party's own address",
+    "OwnableUnauthorizedAccount": (
+        "This key is not the Directory owner's, nor that of a next owner whom it named. Give the right one: --owner-key"
+    ),
+}
+"""What was wrong and what to do, where the name with which a contract refuses does not say it to everybody."""
 
 
 def transact(rpc_url: str, deployment: Deployment, secret: bytes, *steps: Call | Transfer) -> None:
@@ -34,7 +42,10 @@ def transact(rpc_url: str, deployment: Deployment, secret: bytes, *steps: Call |
         for step in steps:
             if isinstance(step, Call):
                 if problem := sender.simulate(step):
-                    raise Refused(f"{step.contract}.{step.function} is refused: {problem}.")
+                    said = REFUSALS.get(problem)
+                    raise Refused(
+                        f"{said} ({problem})." if said else f"{step.contract}.{step.function} is refused: {problem}."
+                    )
                 prepared = sender.prepare(step)
             else:
                 prepared = sender.prepare_transfer(*step)

@@ -12,7 +12,9 @@ from wallet.renewal import renews
 
 STOPPED_BY_ANOTHER = "stopped_by_another"
 """Somebody who decides together with her has ended the same grant, which nobody can give again."""
-ENDED = frozenset({"revoked", "closed", "record_retracted", STOPPED_BY_ANOTHER})
+REPLACED = "replaced"
+"""She agreed again under a newer form, which ended this consent. She has not stopped what it allowed."""
+ENDED = frozenset({"revoked", "closed", "record_retracted", STOPPED_BY_ANOTHER, REPLACED})
 """States that nothing follows, whatever the time."""
 _STOPPED = frozenset({"revoked", "closed"})
 _NOT_GIVEN = frozenset({"no_consent", "revoked", "closed", "record_retracted"})
@@ -35,20 +37,32 @@ def own(views: Sequence[dict[str, Any]], subject: Address, now: int) -> list[tup
         if view["subject"] != subject and view["standing"] in _STOPPED and _stops(view, views)
     }
     mine = [view for view in views if view["subject"] == subject]
-    return [(view, _state(view["standing"], view["id"] in stopped, view["grant"], now)) for view in mine]
+    replaced = {view["id"] for view in mine if view["standing"] == "revoked" and not _stops(view, views)}
+    return [(view, _state(view, view["id"] in stopped, view["id"] in replaced, now)) for view in mine]
 
 
 def _stops(stop: dict[str, Any], views: Sequence[dict[str, Any]]) -> bool:
-    """Whether a signer ended a consent without having given it again under another form."""
-    given = [view for view in views if view["subject"] == stop["subject"] and view["standing"] not in _NOT_GIVEN]
+    """Whether a signer ended a consent without having given it again under another form, however often it changed."""
+    others = {view["id"]: view for view in views if view["subject"] == stop["subject"] and view["id"] != stop["id"]}
+    ended = [stop]
     try:
-        old = Grant.from_json(stop["grant"])
-        return not any(renews(Grant.from_json(view["grant"]), old) for view in given)
+        while ended:
+            old = Grant.from_json(ended.pop()["grant"])
+            for name, view in list(others.items()):
+                if not renews(Grant.from_json(view["grant"]), old):
+                    continue
+                if view["standing"] not in _NOT_GIVEN:
+                    return False
+                ended.append(others.pop(name))  # ended as well: what was made of it may count
     except InvalidMessage:
-        return True
+        pass
+    return True
 
 
-def _state(standing: str, by_another: bool, grant: dict[str, Any], now: int) -> str:
+def _state(view: dict[str, Any], by_another: bool, replaced: bool, now: int) -> str:
+    standing, grant = view["standing"], view["grant"]
+    if replaced:
+        return REPLACED
     if by_another and standing not in ENDED:
         return STOPPED_BY_ANOTHER
     if standing not in ENDED and grant["validUntil"] <= now:

@@ -49,8 +49,7 @@ def replay(
     with _blocks(as_json) as progress:
         found = replay_chain(rpc_url, facts, progress, parquet, with_state=digest or url is not None)
     computed = found.digest()
-    stated = connect(url).get("/v1/ledger/digest") if url else None
-    agrees = None if stated is None else stated["digest"] == computed
+    agrees = _stated_digest(url) == computed if url else None
     value = {
         "block": found.block,
         "hash": found.hash,
@@ -77,6 +76,13 @@ def replay(
         raise InvalidProof(INCOMPLETE)
     if agrees is False:
         raise InvalidProof("The service holds another state than the chain.")
+
+
+def _stated_digest(url: str) -> str:
+    from client.http import reading
+
+    with reading():
+        return str(connect(url).get("/v1/ledger/digest")["digest"])
 
 
 @command(app)
@@ -119,6 +125,7 @@ def log(
     """Verify a service's access log against its past and the chain. Exit code 5: entries were changed or removed."""
     import json
 
+    from client.http import reading
     from client.log import SeenLog, recompute, watch
     from ledger.errors import InvalidProof
     from ledger.model import address
@@ -126,13 +133,16 @@ def log(
     from scripts.audit import anchored_checkpoint
     from wallet.keystore import write_private
 
-    facts, client = load_deployment(deployment), connect(url)
+    facts = load_deployment(deployment)
+    client = connect(url, facts)
+    client.deployment  # noqa: B018 (whether it is a service at all, and of this ledger)
     try:
         seen = SeenLog.from_json(json.loads(remember.read_text())) if remember.exists() else None
     except (ValueError, RecursionError):
         raise InvalidProof(f"{remember} does not hold a remembered log.") from None
     found = watch(client, seen)
-    logger = address(client.get("/v1/log")["logger"], "logger")
+    with reading():
+        logger = address(client.get("/v1/log")["logger"], "logger")
     if found.origin != origin_of(facts, logger):
         raise InvalidProof("The log's name is not that of the account which anchors it on this ledger.")
     checkpoint = found.checkpoint

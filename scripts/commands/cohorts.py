@@ -37,15 +37,18 @@ def submit(
     as_json: Json = False,
 ) -> None:
     """Have signed consents of many patients recorded by one transaction. All of them are taken, or none."""
+    from client.http import part, reading
     from client.institution import Institution
     from ledger.documents import canonical
 
     signed = [_read(path) for path in files]
     found = Institution(connect(url), load_keys(key, passphrase_file)).record_together(signed)
+    with reading():
+        receipts = {part(entry["id"]): canonical(entry["receipt"]) for entry in found["consents"]}
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        for entry in found["consents"]:
-            (folder / f"{entry['id']}.receipt.json").write_bytes(canonical(entry["receipt"]))
+        for name, receipt in receipts.items():
+            (folder / f"{name}.receipt.json").write_bytes(receipt)
     _show(found, as_json)
 
 
@@ -78,11 +81,16 @@ def _read(path: Path) -> Any:
 
 
 def _show(found: dict[str, Any], as_json: bool) -> None:
-    def human() -> None:
-        counts = Counter(entry["status"] for entry in found["consents"])
-        out.print(f"root {found['root']}, over {found['size']} grants")
-        out.print(", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
+    from client.http import reading
+
+    with reading():
+        counts = Counter(str(entry["status"]) for entry in found["consents"])
+        head = f"root {found['root']}, over {found['size']} grants"
         failed = [(e["receipt"]["receipt"]["subject"], e["problem"]) for e in found["consents"] if e["problem"]]
+
+    def human() -> None:
+        out.print(head)
+        out.print(", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
         if failed:
             table(("subject", "problem"), failed)
 

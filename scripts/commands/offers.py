@@ -152,19 +152,20 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Ask the institution about an offer before you decide, and read its answers."""
+    from client.http import reading
+
     known(language)
     patient = open_patient(wallet, passphrase_file, url)
     opened = patient.offer(offer)
     said = patient.say(offer, opened, "question", question) if question else patient.messages(offer, opened)
     shown = language_of(opened, language)
 
+    with reading():
+        lines = [_said(shown, opened, entry) for entry in said] or [say(shown, "silent")]
+
     def human() -> None:
-        if not said:
-            out.print(say(shown, "silent"))
-        for entry in said:
-            phrase = "decline_said" if entry["kind"] == "decline" else entry["kind"]
-            when = datetime.fromtimestamp(entry["at"], UTC).strftime("%Y-%m-%d %H:%M UTC")
-            out.print(say(shown, phrase, who=opened.controller, when=when, text=entry["text"]).rstrip())
+        for line in lines:
+            out.print(line)
 
     show(said, as_json, human)
 
@@ -190,6 +191,13 @@ def decline(
     confirm(say(shown, "decline", who=opened.controller), yes)
     said = patient.say(offer, opened, "decline", reason)
     show(said, as_json, lambda: out.print(say(shown, "declined", who=opened.controller)))
+
+
+def _said(language: str, opened: Any, entry: dict[str, Any]) -> str:
+    """A question, its answer, or that it was declined."""
+    phrase = {"decline": "decline_said", "question": "question", "answer": "answer"}[entry["kind"]]
+    when = datetime.fromtimestamp(entry["at"], UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return say(language, phrase, who=opened.controller, when=when, text=str(entry["text"])).rstrip()
 
 
 def _print_asked(opened: Any, sentences: Any, chosen: Any, language: str) -> None:

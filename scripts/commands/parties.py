@@ -209,16 +209,19 @@ def _as_owner(
 @command(app, "list")
 def list_parties(url: Url = DEFAULT_URL, as_json: Json = False) -> None:
     """Show the Directory."""
+    from client.http import reading
+
     found = connect(url).get("/v1/parties")
-    rows = [
-        (
-            entry["name"] or "",
-            entry["address"],
-            ", ".join(entry["roles"]),
-            "suspended" if entry["suspended"] else "listed",
-        )
-        for entry in found
-    ]
+    with reading():
+        rows = [
+            (
+                entry["name"] or "",
+                entry["address"],
+                ", ".join(entry["roles"]),
+                "suspended" if entry["suspended"] else "listed",
+            )
+            for entry in found
+        ]
     show(found, as_json, lambda: table(("name", "address", "roles", "state"), rows))
 
 

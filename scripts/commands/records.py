@@ -149,16 +149,18 @@ def messages(
     as_json: Json = False,
 ) -> None:
     """What the patient asked about an offer, or that she declines it; and the answer to her."""
+    from client.http import reading
     from client.institution import Institution
 
     institution = Institution(connect(url), load_keys(key, passphrase_file))
     said = institution.answer(offer, answer) if answer else institution.messages(offer)
 
+    with reading():
+        lines = [f"{entry['kind']}: {entry['text']}" for entry in said] or ["Nothing was said about this offer."]
+
     def human() -> None:
-        if not said:
-            out.print("Nothing was said about this offer.")
-        for entry in said:
-            out.print(f"{entry['kind']}: {entry['text']}")
+        for line in lines:
+            out.print(line)
 
     show(said, as_json, human)
 

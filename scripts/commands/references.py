@@ -21,12 +21,15 @@ def make(
     as_json: Json = False,
 ) -> None:
     """Make the reference of a record for a recipient, or get the one that was made."""
+    from client.http import reading
     from ledger.model import address, hash32
 
     client = connect(url).sign_in(load_keys(key, passphrase_file))
     body = {"recipient": address(recipient)} if recipient else {}
     made = client.post(f"/v1/records/{hash32(record.lower(), 'record')}/references", body)
-    show(made, as_json, lambda: out.print(f"{made['reference']}\n{made['page']}"))
+    with reading():
+        said = f"{made['reference']}\n{made['page']}"
+    show(made, as_json, lambda: out.print(said))
 
 
 @command(app, "list")
@@ -38,11 +41,14 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """The references of a record: all of them for its institution, its own for a recipient."""
+    from client.http import reading
     from ledger.model import hash32
 
     client = connect(url).sign_in(load_keys(key, passphrase_file))
     made = client.get(f"/v1/records/{hash32(record.lower(), 'record')}/references")
-    show(made, as_json, lambda: out.print("\n".join(f"{one['reference']}  {one['recipient']}" for one in made)))
+    with reading():
+        lines = [f"{one['reference']}  {one['recipient']}" for one in made]
+    show(made, as_json, lambda: out.print("\n".join(lines)))
 
 
 @command(app)
@@ -52,7 +58,7 @@ def look(
     as_json: Json = False,
 ) -> None:
     """What a reference allows right now. Needs no key. Exit code 0: something; 3: nothing."""
-    from client.http import part
+    from client.http import part, reading
     from ledger.errors import InvalidInput, NotAuthorised
     from ledger.references import read_reference, written
 
@@ -60,19 +66,21 @@ def look(
     if code is None:
         raise InvalidInput("This cannot be a reference. It has twenty letters and digits, in four groups.")
     said = connect(url).get(f"/v1/verify/{part(written(code))}")
+    with reading():
+        who, uses = said["recipientName"] or "The recipient", [_line(one) for one in said["uses"]]
 
     def human() -> None:
         from rich.text import Text
 
-        if not said["uses"]:
+        if not uses:
             out.print(Text("✗ no", "red"), "There is no consent in force.")
             return
-        out.print(Text("✓ yes", "green"), Text(f"{said['recipientName'] or 'The recipient'} may use, now:"))
-        for one in said["uses"]:
-            out.print(Text(f"  {_line(one)}"))
+        out.print(Text("✓ yes", "green"), Text(f"{who} may use, now:"))
+        for use in uses:
+            out.print(Text(f"  {use}"))
 
     show(said, as_json, human)
-    if not said["uses"]:
+    if not uses:
         raise typer.Exit(NotAuthorised.exit_code)
 
 

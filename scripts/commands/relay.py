@@ -84,6 +84,7 @@ def _by_oneself(
 def _by_service(
     signed: Any, client: Any, receipt_key: str, file: Path | None, wait: bool, value: dict[str, Any], as_json: bool
 ) -> None:
+    from client.http import reading
     from ledger.documents import canonical
     from ledger.errors import InvalidProof
     from ledger.model import hash32
@@ -99,7 +100,8 @@ def _by_service(
     if handed.receipt is not None and file is not None:
         write_private(file, canonical(handed.signed))
     status = client.wait_for(handed.id) if wait else {"status": handed.status, "block": None, "transaction": None}
-    value |= {name: status[name] for name in ("status", "block", "transaction")}
+    with reading():
+        value |= {name: status[name] for name in ("status", "block", "transaction")}
     value |= {"relay": handed.id, "receipt": handed.signed}
 
     def human() -> None:

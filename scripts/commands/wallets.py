@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scripts.commands.speaking import Reading, coded, known, say, state_words
+from scripts.commands.speaking import Reading, coded, known, reason_words, say, state_words
 from scripts.console import (
     DEFAULT_URL,
     Json,
@@ -232,16 +232,21 @@ def report(
     patient: Any, url: str, relays: list[str], until: tuple[str, ...], as_json: bool, names: list[str] | None = None
 ) -> None:
     """Say what became of what was sent, waiting for it first where `until` names states."""
-    client, statuses = connect(url), []
+    from client.http import reading
+
+    client, statuses, lines = connect(url), [], []
     for relay in relays:
         if until and not as_json:
             err.print("waiting for the block …")
-        statuses.append(client.wait_for(relay, until) if until else client.get(f"/v1/relays/{relay}"))
+        status = client.wait_for(relay, until) if until else client.get(f"/v1/relays/{relay}")
+        with reading():
+            where = f" in block {status['block']}" if status["block"] is not None else ""
+            lines.append(f"{status['status']}{where} ({status['id']})")
+        statuses.append(status)
 
     def human() -> None:
-        for status in statuses:
-            where = f" in block {status['block']}" if status["block"] is not None else ""
-            out.print(f"{status['status']}{where} ({status['id']})")
+        for line in lines:
+            out.print(line)
 
     show({**({} if names is None else {"grants": names}), "relays": statuses}, as_json, human)
     patient.require_receipts()
@@ -259,36 +264,18 @@ def show_wallet(
     as_json: Json = False,
 ) -> None:
     """Who may use what, what for, where, until when, and whether it still holds."""
-    from ledger.model import ZERO_ADDRESS
-    from ledger.vocabulary import channel, purpose
-    from wallet.standing import own
+    from client.http import reading
 
     shown = known(language) or "en"
     patient = open_patient(wallet, passphrase_file, url)
     rows, value = [], []
     for case in patient.book.cases:
-        mine = own(patient.standings(case), case.subject, int(time.time()))
-        standings = [entry | {"state": state} for entry, state in mine]
-        if expiring is not None:
-            standings = [entry for entry in standings if _ends_within(entry, expiring)]
-            if not standings:
+        with reading():
+            standings = _standings(patient, case, expiring)
+            if expiring is not None and not standings:
                 continue
+            rows += [_consent(shown, case, entry) for entry in standings]
         value.append({"title": case.title, "subject": case.subject, "record": case.record, "grants": standings})
-        for entry in standings:
-            terms = entry["grant"]
-            rows.append(
-                (
-                    shortened(case.title),
-                    entry["recipientName"]
-                    or (say(shown, "anybody") if terms["recipient"] == ZERO_ADDRESS else terms["recipient"]),
-                    coded(terms["purposes"], purpose, shown),
-                    coded(terms["channels"], channel, shown) or "–",
-                    datetime.fromtimestamp(terms["validUntil"] - 1, UTC).date().isoformat(),
-                    state_words(shown, entry["state"])
-                    + (f" ({say(shown, 'form_changed')})" if _form_changed(entry) else ""),
-                    entry["id"],
-                )
-            )
         if not standings:
             rows.append((shortened(case.title), "–", "–", "–", "–", say(shown, "none"), "–"))
 
@@ -302,6 +289,33 @@ def show_wallet(
             out.print(say(shown, "no_case", command="`volens wallet join`"))
 
     show(value, as_json, human)
+
+
+def _standings(patient: Any, case: Any, expiring: int | None) -> list[dict[str, Any]]:
+    """Her consents in a case with the state to say; only those that end within so many days, if that is asked for."""
+    from wallet.standing import own
+
+    mine = own(patient.standings(case), case.subject, int(time.time()))
+    found = [entry | {"state": state} for entry, state in mine]
+    return found if expiring is None else [entry for entry in found if _ends_within(entry, expiring)]
+
+
+def _consent(language: str, case: Any, entry: dict[str, Any]) -> tuple[str, ...]:
+    """A consent in words."""
+    from ledger.model import ZERO_ADDRESS
+    from ledger.vocabulary import channel, purpose
+
+    terms = entry["grant"]
+    return (
+        shortened(case.title),
+        entry["recipientName"]
+        or (say(language, "anybody") if terms["recipient"] == ZERO_ADDRESS else terms["recipient"]),
+        coded(terms["purposes"], purpose, language),
+        coded(terms["channels"], channel, language) or "–",
+        datetime.fromtimestamp(terms["validUntil"] - 1, UTC).date().isoformat(),
+        state_words(language, entry["state"]) + (f" ({say(language, 'form_changed')})" if _form_changed(entry) else ""),
+        entry["id"],
+    )
 
 
 def _form_changed(entry: dict[str, Any]) -> bool:
@@ -352,24 +366,42 @@ def receipts(
 
 @command(app)
 def accesses(
+    language: Reading = "",
     wallet: Folder = DEFAULT_FOLDER,
     url: Url = DEFAULT_URL,
     passphrase_file: PassphraseFile = None,
     as_json: Json = False,
 ) -> None:
     """Who asked about your cases and who received something, refusals too."""
+    from client.http import reading
+
+    shown = known(language) or "en"
     patient = open_patient(wallet, passphrase_file, url)
     entries = [entry for case in patient.book.cases if case.record for entry in patient.accesses(case)]
-    did = {"decision": "asked", "release": "asked for the files", "outcome": "received the files"}
-    rows = [
-        (
-            datetime.fromtimestamp(entry["at"], UTC).strftime("%Y-%m-%d %H:%M:%S"),
-            entry["askerName"] or entry["asker"],
-            did[entry["kind"]],
-            entry["purpose"],
-            entry["channel"] or "–",
-            "yes" if entry["permitted"] else f"no: {entry['reason']}",
-        )
-        for entry in entries
-    ]
-    show(entries, as_json, lambda: table(("when (UTC)", "who", "what", "what for", "where", "answer"), rows))
+    with reading():
+        rows = [_access(shown, entry) for entry in entries]
+
+    def human() -> None:
+        if rows:
+            columns = ("when", "who", "what", "for", "where", "reply")
+            table([say(shown, column) for column in columns], rows)
+        else:
+            out.print(say(shown, "nobody"))
+
+    show(entries, as_json, human)
+
+
+def _access(language: str, entry: dict[str, Any]) -> tuple[str, ...]:
+    """An entry of the access log in words. Its codes are in the JSON."""
+    from ledger.vocabulary import channel, purpose
+
+    return (
+        datetime.fromtimestamp(entry["at"], UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        str(entry["askerName"] or entry["asker"]),
+        say(language, f"looked.{entry['kind']}"),
+        coded([entry["purpose"]], purpose, language),
+        coded([entry["channel"]], channel, language) if entry["channel"] else "–",
+        say(language, "yes")
+        if entry["permitted"]
+        else say(language, "no", why=reason_words(language, entry["reason"])),
+    )

@@ -11,7 +11,7 @@ import rlp
 
 from ledger.adapters.memory import MemoryChain
 from ledger.events import Closed, Granted, LedgerEvent, Revoked, RevokedAll, Suspended
-from ledger.model import Address, Hash, to_hash
+from ledger.model import Address, Grant, Hash, to_hash
 from ledger.proofs import _FIELDS, Header
 from ledger.slots import ProvenFacts, entry_slot, subject_slot
 from ledger.typed_data import struct_hash
@@ -22,7 +22,7 @@ _GRANT = to_hash(phrase("a grant"))
 _OTHER = to_hash(phrase("another grant"))
 _NOW, _DAY, _WORLD = START, 86_400, World()
 # What is told, her own standing, those of others who sign the same grant, its days from and until, what she reads, and
-# perhaps the others' standings under another form.
+# perhaps the others' standings under another form, one for each form that followed.
 _VIEWS: tuple[tuple[Any, ...], ...] = (
     ("hers alone", "granted", (), -1, 1, "granted"),
     ("another agreed too", "granted", ("granted",), -1, 1, "granted"),
@@ -46,6 +46,20 @@ _VIEWS: tuple[tuple[Any, ...], ...] = (
     ("another agreed again, on its way", "granted", ("revoked",), -1, 1, "granted", "awaiting_confirmations"),
     ("another agreed again and stopped that", "form_superseded", ("revoked",), -1, 1, "stopped_by_another", "revoked"),
     ("another never agreed again", "form_superseded", ("revoked",), -1, 1, "stopped_by_another", "no_consent"),
+    ("another agreed again twice", "granted", ("revoked",), -1, 1, "granted", "revoked granted"),
+)
+# What is told, the standings of her consent under one form after the other, and what she reads of the first.
+_RENEWED = (
+    ("she agreed again", ("revoked", "granted"), "replaced"),
+    ("she agreed again, and that waits for another", ("revoked", "further_consent_needed"), "replaced"),
+    ("she agreed again, and its time is over", ("revoked", "expired"), "replaced"),
+    ("she agreed again twice", ("revoked", "revoked", "granted"), "replaced"),
+    ("she agreed again and stopped that", ("revoked", "revoked"), "revoked"),
+    ("she agreed again twice and stopped that", ("revoked", "revoked", "revoked"), "revoked"),
+    ("she agreed again, and that never reached the chain", ("revoked", "no_consent"), "revoked"),
+    ("she agreed again and ended the case", ("closed", "closed"), "closed"),
+    ("she agreed again, and the old one goes on", ("granted", "granted"), "granted"),
+    ("she agreed again, and the old one has lapsed", ("form_superseded", "granted"), "form_superseded"),
 )
 
 
@@ -59,7 +73,7 @@ def vectors() -> object:
         "registry": {"address": registry.address, "codeHash": registry.code_hash},
         "deployment": chain.deployment.to_json(),
         "cases": cases,
-        "views": [_told(*told) for told in _VIEWS],
+        "views": [*(_told(*told) for told in _VIEWS), *(_renewed(*told) for told in _RENEWED)],
     }
 
 
@@ -89,25 +103,48 @@ def _told(
     """Her view is neither the first nor the last, and of another grant the others say something else.
 
     Args:
-        again: what is said of the others' consents to the same grant under another form; empty where there are none.
+        again: what is said of the others' consents to the same grant under each form that followed; empty for none.
     """
     grant = _WORLD.grant(valid_from=_NOW + since * _DAY, valid_until=_NOW + until * _DAY)
     other = replace(grant, salt=_OTHER)
     patient, people = key("patient").address, [key(f"steward {n}").address for n in range(len(others))]
     shared = [(person, standing, grant) for person, standing in zip(people, others, strict=True)]
     told = [*shared[:1], (patient, own, grant), *shared[1:], *((person, "granted", other) for person in people)]
-    if again:
-        made = renewed(grant, _OTHER, _WORLD.names, "en")
-        told += [(person, again, made) for person in people]
+    made = _line(grant, len(again.split()) + 1)[1:]
+    told += [(person, standing, one) for standing, one in zip(again.split(), made, strict=True) for person in people]
+    return _view(about, patient, grant, told, state)
+
+
+def _renewed(about: str, standings: tuple[str, ...], state: str) -> dict[str, Any]:
+    """Hers under one form after the other, and the first last, as no order is promised; somebody else stands by."""
+    patient, steward = key("patient").address, key("steward 0").address
+    grants = _line(_WORLD.grant(valid_from=_NOW - _DAY, valid_until=_NOW + _DAY), len(standings))
+    told = [(patient, standing, one) for standing, one in zip(standings, grants, strict=True)]
+    shared = [(steward, "granted", one) for one in grants]
+    return _view(about, patient, grants[0], [*told[1:], *shared, told[0]], state)
+
+
+def _line(grant: Grant, length: int) -> list[Grant]:
+    """A grant, and the same one under each of the forms that followed."""
+    made = [grant]
+    while len(made) < length:
+        made.append(renewed(made[-1], to_hash(phrase(f"form {len(made)}")), _WORLD.names, "en"))
+    return made
+
+
+def _view(
+    about: str, subject: Address, grant: Grant, told: list[tuple[Address, str, Grant]], state: str
+) -> dict[str, Any]:
+    views = [
+        {"id": struct_hash(one), "subject": person, "standing": standing, "grant": one.to_json()}
+        for person, standing, one in told
+    ]
     return {
         "about": about,
         "now": _NOW,
-        "subject": patient,
+        "subject": subject,
         "grant": struct_hash(grant),
-        "views": [
-            {"id": struct_hash(one), "subject": person, "standing": standing, "grant": one.to_json()}
-            for person, standing, one in told
-        ],
+        "views": views,
         "state": state,
     }
 

@@ -166,8 +166,9 @@ def test_renewing_while_the_service_is_down_or_refuses_is_said_and_finished_late
     device.look("46-renewal-refused")
     assert states(device)[-2:] == ["In force", "Does not count: it is not in the public record"]
     assert asked() == "permitted"
-    # It takes it; and the old one goes on until the new one counts.
+    # It takes it; and the old one goes on until the new one counts, which the page cannot see yet.
     device.page.unroute_all()
+    device.page.route("**/v1/records/*/grants", lambda route: route.abort())
     device.press("Sign it once more and send it")
     device.see("Read, then sign")
     device.press("Sign")
@@ -181,10 +182,14 @@ def test_renewing_while_the_service_is_down_or_refuses_is_said_and_finished_late
 
     eventually(lambda: standings() == ["granted", "granted"])
     assert asked() == "permitted"
-    device.follow("My consents")
+    # The page sees it, and ends the old one there and then.
+    device.page.unroute_all()
+    device.page.get_by_text("Your new consent counts now. The old one has ended.").wait_for()
     eventually(lambda: standings() == ["granted", "revoked"])
+    said(device, "Your new consent is on its way to the public record. The old one has ended.")
     assert asked() == "permitted"
-    assert states(device)[-2:] == ["Stopped by you", "In force"]
+    device.follow("My consents")
+    assert states(device)[-2:] == ["Ended: replaced by your newer consent", "In force"]
 
 
 def test_who_stops_one_of_two_consents_to_the_same_stops_both(agreed, place):

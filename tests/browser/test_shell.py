@@ -2,6 +2,8 @@
 
 import pytest
 
+from browser.place import TITLE
+
 pytestmark = [pytest.mark.node, pytest.mark.browser]
 
 
@@ -39,6 +41,28 @@ def test_it_cannot_send_anything_to_another_machine(visit):
     sent = "fetch('https://collector.example/', {method: 'POST', body: 'words'}).then(() => 'sent', () => 'refused')"
     assert device.page.evaluate(sent) == "refused"
     assert any("connect-src" in said for said in device.complaints)
+
+
+@pytest.mark.parametrize(
+    "link", ["#offer=off_<b>", "#invitation=", "#offer=off_0123456789", "#invitation=inv_0123456789"]
+)
+def test_who_comes_with_a_link_that_is_none_is_told_so(visit, link):
+    device = visit()
+    device.open(link)
+    device.see("Welcome")
+    said = device.page.get_by_role("alert")
+    assert said.inner_text().startswith("This link is not known. Was it copied in full?")
+    assert "invited" not in device.page.locator("main").inner_text()
+    device.look("link-unknown")
+    device.create()
+    device.see("That did not work")
+    device.page.get_by_text("This link is not known.").wait_for()
+
+
+def test_who_comes_with_a_link_that_leads_on_is_told_where(visit, place):
+    device = visit()
+    device.open(f"#invitation={place.institution().invite(TITLE)}")
+    device.page.get_by_text("Somebody has invited you.").wait_for()
 
 
 TAKEN_OVER = """new Promise((done) => {

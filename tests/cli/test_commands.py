@@ -122,6 +122,13 @@ def test_a_case_from_sealing_to_revoking(volens, town, tmp_path):
     assert (tmp_path / "kept" / f"{mine['volens:grant']}.consent.json").read_bytes() == canonical(mine)
     looked = volens("wallet", "accesses", *town.wallet, "--json").json
     assert {"decision", "release", "outcome"} <= {entry["kind"] for entry in looked}
+    assert "revoked" in {entry["reason"] for entry in looked}
+    said = volens("wallet", "accesses", *town.wallet).out
+    assert "The Journal\tasked for the files\ta medical case report\tin the journal\tno. You had stopped it.\n" in said
+    said = volens("wallet", "accesses", *town.wallet, "--language", "de").out
+    assert said.startswith("wann (UTC)\twer")
+    assert "nein. Sie hatten es beendet." in said
+    volens("wallet", "accesses", *town.wallet, "--language", "fr").refused(2, "no sentences in this language")
     # Everything at once, and a new yes afterwards.
     assert volens("wallet", "revoke", "--all", "--yes", *town.wallet).code == 0
     (tmp_path / "grants.json").write_text(json.dumps([town.proposal()]))
@@ -641,7 +648,7 @@ def test_only_the_owner_lists_parties(volens, town, tmp_path):
         "party", "register", "0x" + "12" * 20, "--name", "Nobody", "--kind", "journal", "--role", "recipient",
         "--rpc-url", town.rpc_url, "--deployment", town.facts, "--owner-key",
     )  # fmt: skip
-    volens(*register, "key").refused(3, "Directory.register is refused: OwnableUnauthorizedAccount")
+    volens(*register, "key").refused(3, "not the Directory owner's", "--owner-key", "OwnableUnauthorizedAccount")
     (tmp_path / "key").chmod(0o644)
     volens(*register, "key").refused(2, "can be read by others")
 
@@ -671,7 +678,8 @@ def has_role(town, party, role):
 def test_a_party_is_suspended_and_resumed(volens, town):
     party = PartyKeys.new().address
     where = (*operator(town), *directory(town))
-    volens("party", "suspend", party, *where).refused(3, "Directory.setSuspended is refused: UnknownParty")
+    for word in ("suspend", "resume"):
+        volens("party", word, party, *where).refused(3, "never listed", "`volens party list`", "UnknownParty")
     listed = volens("party", "register", party, "--name", "A", "--kind", "journal", "--role", "recipient", *where)
     assert listed.code == 0, listed.err
     assert has_role(town, party, 2)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger.decisions import Reason
 from ledger.documents import Form, Statement, Terms
 from ledger.ports import Call
 from ledger.typed_data import struct_hash
@@ -93,6 +94,9 @@ def test_she_agrees_again_under_a_new_form(volens, town, forms):
     assert forms.states(record) == {name: "revoked", done["grant"]: "granted"}
     assert forms.asked(record) == "permitted"
     volens(*renew, "--yes").refused(2, "has ended")
+    lines = volens("wallet", "show", *town.wallet).out.splitlines()
+    states = {line.split("\t")[-1]: line.split("\t")[-2] for line in lines}
+    assert (states[name], states[done["grant"]]) == ("Ended: replaced by your newer consent", "In force")
 
 
 @pytest.mark.node
@@ -210,9 +214,10 @@ def test_the_list_is_in_her_language(volens, town, forms):
 
 
 @pytest.mark.parametrize("language", WORDS)
-def test_states_are_said_as_on_the_page(language):
+def test_states_and_reasons_are_said_as_on_the_page(language):
     text = (PAGE / f"{language}.ts").read_text(encoding="utf-8")
-    page = dict(re.findall(r'^  "(state\.[a-z_]+)": "(.*)",$', text, re.M))
+    page = dict(re.findall(r'^  "((?:state|reason)\.[a-z_]+)": "(.*)",$', text, re.M))
     ours = {key: words for key, words in WORDS[language].items() if key in page}
     assert ours == {key: page[key] for key in ours}
-    assert len(ours) >= 12
+    assert {f"reason.{reason}" for reason in Reason} <= set(ours)
+    assert len(ours) >= 36

@@ -78,7 +78,7 @@ export function readTerms(value: unknown, hash: string): Terms {
   named(value, hash);
   const terms = exactly(value, "VolensTerms", ["type", "version", "issuer", "channel", "title", "asOf", "text"]);
   if (terms.type !== "VolensTerms") throw new InvalidMessage("type", "must be VolensTerms");
-  if (typeof terms.asOf !== "string" || !DAY.test(terms.asOf)) {
+  if (typeof terms.asOf !== "string" || !isDay(terms.asOf)) {
     throw new InvalidMessage("asOf", "must be a day such as 2026-11-23");
   }
   return Object.freeze({
@@ -108,6 +108,12 @@ function localised(value: unknown, field: string, limit = 2000): Localised {
     [language, text(entry, `${field}.${language}`, { limit, isolates: true })] as const,
   );
   return new Map(read);
+}
+
+/** Whether it is a day of the calendar, as Python's `date.fromisoformat` says it. */
+function isDay(day: string): boolean {
+  const at = DAY.test(day) && !day.startsWith("0000") ? Date.parse(`${day}T00:00:00Z`) : NaN;
+  return !Number.isNaN(at) && new Date(at).toISOString().startsWith(day); // a 30 February would be another day
 }
 
 function version(value: unknown): number {

@@ -91,7 +91,7 @@ test.each([
   expect(() => readForm(changed, documentHash(changed))).toThrow(InvalidMessage);
 });
 
-test.each([["another type", { type: "VolensForm" }], ["no day", { asOf: "soon" }], ["no channel", { channel: "a b" }]])(
+test.each([["another type", { type: "VolensForm" }], ["no day", { asOf: "soon" }], ["no day of the calendar", { asOf: "2026-02-30" }], ["no channel", { channel: "a b" }]])(
   "is no terms document, whatever its hash: %s", (_, change) => {
     const changed = { ...vectors.documents[1]?.document, ...change };
     expect(() => readTerms(changed, documentHash(changed))).toThrow(InvalidMessage);

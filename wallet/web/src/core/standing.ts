@@ -19,14 +19,18 @@ export interface View {
   readonly standing: string;
 }
 
-/** A consent of one pseudonym; `stoppedByAnother` when somebody who decides with her ended the same grant. */
+/**
+ * A consent of one pseudonym. `stoppedByAnother`: somebody who decides with her ended the same grant. `replaced`: she agreed
+ * again under a newer form, which ended this consent; she has not stopped what it allowed.
+ */
 export interface Known<V extends View> {
   readonly view: V;
   readonly stoppedByAnother: boolean;
+  readonly replaced: boolean;
 }
 
 /** States that nothing follows, whatever the time. */
-export const ENDED: ReadonlySet<string> = new Set(["revoked", "closed", "record_retracted", "stopped_by_another"]);
+export const ENDED: ReadonlySet<string> = new Set(["revoked", "closed", "record_retracted", "stopped_by_another", "replaced"]);
 const STOPPED: ReadonlySet<string> = new Set(["revoked", "closed"]);
 const NOT_GIVEN: ReadonlySet<string> = new Set(["no_consent", "revoked", "closed", "record_retracted"]);
 
@@ -40,25 +44,36 @@ export function own<V extends View>(views: readonly V[], subject: string): Reado
   const stopped = new Set(views.filter((view) => view.subject !== subject && STOPPED.has(view.standing) && stops(view, views))
     .map(({ id }) => id));
   return new Map(views.filter((view) => view.subject === subject)
-    .map((view) => [view.id, { view, stoppedByAnother: stopped.has(view.id) }]));
+    .map((view) => [view.id, {
+      view, stoppedByAnother: stopped.has(view.id), replaced: view.standing === "revoked" && !stops(view, views),
+    }]));
 }
 
-/** Whether a signer ended a consent without having given it again under another form. */
+/** Whether a signer ended a consent without having given it again under another form, however often it changed. */
 function stops(stop: View, views: readonly View[]): boolean {
-  const given = views.filter(({ subject, standing }) => subject === stop.subject && !NOT_GIVEN.has(standing));
+  const others = new Map(views.filter(({ id, subject }) => subject === stop.subject && id !== stop.id).map((view) => [view.id, view]));
+  const ended = [stop];
   try {
-    const old = read("Grant", stop.grant);
-    return !given.some(({ grant }) => renews(read("Grant", grant), old));
+    for (let one = ended.pop(); one !== undefined; one = ended.pop()) {
+      const old = read("Grant", one.grant);
+      for (const view of [...others.values()]) {
+        if (!renews(read("Grant", view.grant), old)) continue;
+        if (!NOT_GIVEN.has(view.standing)) return false;
+        others.delete(view.id);
+        ended.push(view); // ended as well: what was made of it may count
+      }
+    }
   } catch (error) {
     if (!(error instanceof InvalidMessage)) throw error;
-    return true;
   }
+  return true;
 }
 
 /** The state to say of a consent that the service knows. `now`: Unix seconds. */
 export function stateOf(
-  { view: { standing }, stoppedByAnother }: Known<View>, grant: { readonly validFrom: number; readonly validUntil: number }, now: number,
+  { view: { standing }, stoppedByAnother, replaced }: Known<View>, grant: { readonly validFrom: number; readonly validUntil: number }, now: number,
 ): string {
+  if (replaced) return "replaced";
   if (ENDED.has(standing)) return standing;
   if (stoppedByAnother) return "stopped_by_another";
   if (grant.validUntil <= now) return "expired";

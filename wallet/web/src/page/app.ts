@@ -53,6 +53,11 @@ export class App {
     return this.#open;
   }
 
+  /** Whether this is still the open wallet: the page was not locked meanwhile. */
+  holds(open: Open): boolean {
+    return this.#open === open;
+  }
+
   get minutes(): number {
     const kept = Number(localStorage.getItem(MINUTES));
     return LOCK_AFTER.find((one) => one === kept) ?? LOCK_AFTER[0];

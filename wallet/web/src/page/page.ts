@@ -10,6 +10,8 @@ export type Slots = Readonly<Record<string, string | number>>;
 export interface Screen {
   readonly title: string;
   readonly body: readonly Child[];
+  /** It tells how things stand: it may be drawn again when that changes. */
+  readonly live?: boolean;
 }
 
 /** Draws a screen, in the language of the moment. */
@@ -18,6 +20,12 @@ export type Draw = () => Promise<Screen> | Screen;
 /** Milliseconds for which something that was done is told. */
 const TOLD = 8000;
 const LANGUAGE = "volens-language";
+
+/** Milliseconds within what a calendar can say (ECMA-262): a service may name any time, and a screen must not fail on it. */
+function within(seconds: number): number {
+  const LAST = 8.64e15;
+  return Math.min(Math.max(seconds * 1000, -LAST), LAST);
+}
 
 export class Page {
   language = "en";
@@ -34,6 +42,7 @@ export class Page {
   readonly #told = h("div", { class: "told", role: "status", "aria-live": "polite" });
   #draw: Draw = () => ({ title: "", body: [] });
   #turn = 0;
+  #refreshable = false;
 
   /** Draw the frame for the first time, in the language that was chosen before or that the browser prefers. */
   async start(body: HTMLElement): Promise<void> {
@@ -86,6 +95,7 @@ export class Page {
     }
     if (turn !== this.#turn) return; // another screen was asked for meanwhile
     this.#main.removeAttribute("aria-busy");
+    this.#refreshable = screen.live ?? false;
     this.#frame();
     const heading = h("h1", { tabindex: -1 }, screen.title);
     this.#main.replaceChildren(heading, ...present(screen.body));
@@ -93,6 +103,12 @@ export class Page {
     if (!fresh) return;
     scrollTo(0, 0);
     heading.focus({ preventScroll: true });
+  }
+
+  /** Draw a screen again that tells how things stand; not while she is in the middle of something on it. */
+  async refresh(): Promise<void> {
+    const typed = [...this.#main.querySelectorAll("input")].some((input) => (input.type === "text" ? input.value !== "" : input.checked));
+    if (this.#refreshable && !typed && this.#main.querySelector(":is(input, select):focus, [aria-busy]") === null) await this.redraw();
   }
 
   /** Tell a screen reader, without moving anything. */
@@ -178,12 +194,12 @@ export class Page {
 
   /** A day in words, in the language of the page. */
   day(seconds: number): string {
-    return new Intl.DateTimeFormat(this.locale, { dateStyle: "long" }).format(seconds * 1000);
+    return new Intl.DateTimeFormat(this.locale, { dateStyle: "long" }).format(within(seconds));
   }
 
   /** A moment in words. */
   time(seconds: number): string {
-    return new Intl.DateTimeFormat(this.locale, { dateStyle: "medium", timeStyle: "short" }).format(seconds * 1000);
+    return new Intl.DateTimeFormat(this.locale, { dateStyle: "medium", timeStyle: "short" }).format(within(seconds));
   }
 
   #frame(): void {

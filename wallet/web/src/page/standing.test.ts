@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import vectors from "../../../../tests/vectors/wallet.json";
 import { grantHash, type Case, type Contents } from "../core/book.ts";
@@ -7,7 +7,7 @@ import { read, type Message } from "../core/model.ts";
 import { renewed } from "../core/renewal.ts";
 import type { Standing } from "../shell/client.ts";
 import type { App } from "./app.ts";
-import { endOld } from "./screens/renewal.ts";
+import { endOld, follow } from "./screens/renewal.ts";
 import { rows } from "./standing.ts";
 
 const names = new Map(Object.entries(vectors.names));
@@ -34,10 +34,13 @@ function page(said: readonly Partial<Standing>[] | null, waiting: Local = [], ha
     await Promise.resolve();
     revoked.push(...all.map(({ grant }) => grant));
   };
-  const app = { open: { wallet: { contents }, client: { now: () => NOW }, patient: { standings, revoke } } } as unknown as App;
-  return { app, revoked, found: () => rows(app, [one]) };
+  const open = { wallet: { contents }, client: { now: () => NOW }, patient: { standings, revoke } };
+  const drawn: string[] = [];
+  const told = { t: (key: string) => key, tell: (text: string) => drawn.push(text), refresh: async () => { await Promise.resolve(); drawn.push("drawn"); } };
+  const app = { open, page: told, holds: (one: unknown) => one === app.open } as unknown as App;
+  return { app, one, contents, revoked, drawn, found: () => rows(app, [one]) };
 }
-const view = (grant: Message<"Grant">, standing: string, more: Partial<Standing> = {}) => ({ id: grantHash(grant), standing, ...more });
+const view = (grant: Message<"Grant">, standing: string, more: Partial<Standing> = {}) => ({ id: grantHash(grant), grant, standing, ...more });
 
 describe("what is said of a consent", () => {
   test.each<[string, Parameters<typeof page>, string, string]>([
@@ -66,6 +69,18 @@ describe("what is said of a consent", () => {
     expect(await pair("granted", "revoked")).toEqual([]);
   });
 
+  test("one that she ended by agreeing again is not said to be stopped by her, from the moment that she signed", async () => {
+    const both: Local = [["Consent", old], ["Consent", made]];
+    const states = async (ofOld: string, ofNew: string, stopped: Local = []) =>
+      (await page([view(old, ofOld), view(made, ofNew)], [], [...both, ...stopped]).found()).rows.map(({ state }) => state);
+    expect(await states("revoked", "granted")).toEqual(["replaced", "granted"]);
+    expect(await states("revoked", "no_consent")).toEqual(["replaced", "waiting"]);
+    expect(await states("granted", "granted", [["Revocation", old]])).toEqual(["replaced", "granted"]);
+    expect(await states("revoked", "revoked")).toEqual(["revoked", "revoked"]);
+    expect(await states("revoked", "granted", [["Revocation", made]])).toEqual(["replaced", "stopping"]);
+    expect((await page([view(old, "revoked"), view(made, "no_consent")]).found()).rows[0]?.state).toBe("revoked");
+  });
+
   test("one that was given again and taken back cannot be given a third time under that form", async () => {
     const spent = async (state: string) => (await page([view(old, "granted", { newForm: NEW }), view(made, state)]).found()).rows[0]?.spent;
     expect([await spent("revoked"), await spent("granted")]).toEqual([true, false]);
@@ -83,7 +98,63 @@ describe("the old consent", () => {
     ["is left to her where the new one is not from here", "granted", "granted", mine.slice(0, 1), false],
   ])("%s", async (_, ofOld, ofNew, handed, ends) => {
     const { app, revoked, found } = page([view(old, ofOld), view(made, ofNew)], [], handed);
-    expect(await endOld(app, await found())).toBe(ends);
+    expect((await endOld(app, await found())).length > 0).toBe(ends);
     expect(revoked).toEqual(ends ? [grantHash(old)] : []);
+  });
+
+  describe("while the page is open", () => {
+    beforeEach(() => { vi.useFakeTimers(); });
+    afterEach(() => { vi.useRealTimers(); });
+    const HOUR = 3_600_000;
+
+    /** What the service says of the new consent changes while it is followed. */
+    const following = () => {
+      const says = [view(old, "granted"), view(made, "no_consent")];
+      const all = page(says, [], mine);
+      const { patient } = all.app.open;
+      vi.spyOn(patient, "standings");
+      return { ...all, patient, count: (state: string) => (says[1] = view(made, state)), done: follow(all.app, all.one) };
+    };
+
+    test("ends there and then when the new one counts, and it is said", async () => {
+      const { patient, revoked, drawn, contents, count, done } = following();
+      await vi.advanceTimersByTimeAsync(10_000);
+      expect(revoked).toEqual([]);
+      count("granted");
+      const handed = [...contents.handed, { sent: { type: "Revocation", message: { subject: vectors.subject, grants: [old] } } }];
+      vi.spyOn(patient, "revoke").mockImplementation((names) => {
+        revoked.push(...names.map(({ grant }) => grant));
+        Object.assign(contents, { handed });
+        return Promise.resolve([]);
+      });
+      await vi.advanceTimersByTimeAsync(60_000);
+      await done;
+      expect(revoked).toEqual([grantHash(old)]);
+      expect(drawn).toEqual(["renewal.ended", "drawn"]);
+      const asked = vi.mocked(patient.standings).mock.calls.length;
+      await vi.advanceTimersByTimeAsync(HOUR);
+      expect(vi.mocked(patient.standings).mock.calls.length).toBe(asked);
+    });
+
+    test("is not said to have ended while the service does not have the stop", async () => {
+      const { revoked, drawn, count, done } = following();
+      count("granted");
+      await vi.advanceTimersByTimeAsync(10_000);
+      await done;
+      expect([revoked, drawn]).toEqual([[grantHash(old)], ["drawn"]]);
+    });
+
+    test("is followed once, less and less often, and not when the page was locked", async () => {
+      const { app, one, patient, done } = following();
+      void follow(app, one);
+      await vi.advanceTimersByTimeAsync(HOUR);
+      const asked = vi.mocked(patient.standings).mock.calls.length;
+      expect(asked).toBeGreaterThan(50);
+      expect(asked).toBeLessThan(80);
+      Object.assign(app, { open: {} });
+      await vi.advanceTimersByTimeAsync(HOUR);
+      await done;
+      expect(vi.mocked(patient.standings).mock.calls.length).toBe(asked);
+    });
   });
 });

@@ -1,6 +1,6 @@
 /** What is known of each consent now: from the service where it answers, else from what this device remembers. */
 
-import { grantHash, type Case, type Named } from "../core/book.ts";
+import { grantHash, type Case, type Contents, type Named } from "../core/book.ts";
 import { Unavailable, VolensError } from "../core/errors.ts";
 import type { Message } from "../core/model.ts";
 import { renews } from "../core/renewal.ts";
@@ -63,7 +63,7 @@ export async function rows(app: App, cases: readonly Case[]): Promise<Rows> {
     }
     const known = app.open.wallet.contents.cases.find(({ index }) => index === one.index) ?? one; // perhaps more by now
     const all = known.grants.map((grant) => row(app, one, grant, standings));
-    return { reached: standings !== null, rows: all.map((old) => ({ ...old, spent: all.some((made) =>
+    return { reached: standings !== null, rows: all.map((old) => ({ ...old, state: replaced(old, all), spent: all.some((made) =>
       made.grant.form === old.newForm && renews(made.grant, old.grant) && !stands(made)) })) };
   }));
   const renewals = found.flatMap(({ rows: all }) => all.filter(stands).flatMap((old) => {
@@ -71,6 +71,12 @@ export async function rows(app: App, cases: readonly Case[]): Promise<Rows> {
     return made === undefined ? [] : [[old, made] as const];
   }));
   return { rows: found.flatMap(({ rows: all }) => all), reached: found.every(({ reached }) => reached), renewals: new Map(renewals) };
+}
+
+/** The state to say: what she ended by agreeing again she has not stopped, although the service cannot see that yet. */
+function replaced(old: Row, all: readonly Row[]): string {
+  const ended = old.state === "revoked" || old.state === "stopping";
+  return ended && all.some((made) => stands(made) && !UNSENT.has(made.state) && renews(made.grant, old.grant)) ? "replaced" : old.state;
 }
 
 /** Whether nobody has ended a consent, and its time is not over. */
@@ -86,10 +92,7 @@ function row(app: App, one: Case, grant: Message<"Grant">, standings: ReadonlyMa
   const hash = grantHash(grant);
   const { contents } = app.open.wallet;
   const now = app.open.client.now();
-  const among = (all: readonly SignedMessage[], wanted: string): readonly SignedMessage[] => all.filter(({ type, message }) => {
-    const { subject, grants = [] } = message as { subject: string; grants?: readonly Message<"Grant">[] };
-    return type === wanted && subject === one.subject && grants.some((other) => grantHash(other) === hash);
-  });
+  const name = { subject: one.subject, grant: hash };
   const [waiting, handed] = [contents.waiting, contents.handed.map(({ sent }) => sent)];
   const known = standings?.get(hash);
   const stated = known && stateOf(known, grant, now);
@@ -97,25 +100,39 @@ function row(app: App, one: Case, grant: Message<"Grant">, standings: ReadonlyMa
   if (state === "awaiting_confirmations") state = "waiting";
   if (state === "no_consent") {
     // On its way is what was handed in and can still be recorded.
-    const coming = among(handed, "Consent").some(({ message }) => Number(message["deadline"]) >= now);
+    const coming = among(handed, "Consent", name).some(({ message }) => Number(message["deadline"]) >= now);
     state = coming ? "waiting" : "unrecorded";
   }
   // What was never handed in is not on its way, and what is waiting may be stopped already.
-  const unsent = among(waiting, "Consent").length > 0;
+  const unsent = among(waiting, "Consent", name).length > 0;
   if (unsent && (state === "unrecorded" || state === "unknown")) state = "not_sent";
-  const stop = among(handed, "Revocation").length > 0 ? "stopping" : among(waiting, "Revocation").length > 0 ? "stop_not_sent" : null;
-  if (state !== "revoked" && stop !== null) state = stop;
+  const stop = stopOf(contents, name);
+  if (state !== "revoked" && state !== "replaced" && stop !== null) state = stop === "sent" ? "stopping" : "stop_not_sent";
   if ((!OVER.has(state) || state === "form_superseded") && grant.validUntil <= now) state = "expired";
   const left = Math.ceil((grant.validUntil - now) / DAY);
   const days = state === "granted" && left <= SOON ? left : null;
-  const elsewhere = stated !== undefined && stated !== "no_consent" && !unsent && among(handed, "Consent").length === 0;
+  const elsewhere = stated !== undefined && stated !== "no_consent" && !unsent && among(handed, "Consent", name).length === 0;
   const { newForm = null, newTerms = new Map<string, string>(), endedChannels = [] } = known?.view ?? {};
   const counts = state === "granted" || state === "further_consent_needed";
   const changed = state === "form_superseded" || (counts && (newForm !== null || newTerms.size > 0 || endedChannels.length > 0));
   return {
-    case: one, grant, hash, name: { subject: one.subject, grant: hash }, state, days, active: !OVER.has(state), elsewhere,
+    case: one, grant, hash, name, state, days, active: !OVER.has(state), elsewhere,
     newForm, newTerms, endedChannels, changed, spent: false,
   };
+}
+
+/** Those of some messages of a type that name a consent. */
+function among(all: readonly SignedMessage[], wanted: string, name: Named): readonly SignedMessage[] {
+  return all.filter(({ type, message }) => {
+    const { subject, grants = [] } = message as { subject: string; grants?: readonly Message<"Grant">[] };
+    return type === wanted && subject === name.subject && grants.some((other) => grantHash(other) === name.grant);
+  });
+}
+
+/** Whether the service has the stop of a consent that she signed here, or it waits; null when she signed none. */
+export function stopOf({ handed, waiting }: Contents, name: Named): "sent" | "waits" | null {
+  if (among(handed.map(({ sent }) => sent), "Revocation", name).length > 0) return "sent";
+  return among(waiting, "Revocation", name).length > 0 ? "waits" : null;
 }
 
 /** A state in words. */

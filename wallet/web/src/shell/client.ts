@@ -385,7 +385,7 @@ function readRelayed(value: unknown): Relayed {
     throw new InvalidMessage("status", "is none that this page knows");
   }
   return Object.freeze({
-    id: part(string(found.get("id"), "id")),
+    id: relayId(found.get("id")),
     status,
     transaction: nullable(found.get("transaction") ?? null, "transaction", string),
     block: nullable(found.get("block") ?? null, "block", integer),
@@ -394,10 +394,15 @@ function readRelayed(value: unknown): Relayed {
   });
 }
 
-/** A code that a service gave out, as a piece of a path. Throws InvalidInput: it cannot be one. */
+/** A code that a person brought, as a piece of a path. Throws VolensError: no service knows such a code. */
 export function part(text: string): string {
-  if (!CODE.test(text)) throw new InvalidInput("This is not a code that a service gave out; was it copied in full?");
+  if (!CODE.test(text)) throw new VolensError("not_found", "This is not a code that a service gave out; was it copied in full?");
   return text;
+}
+
+function relayId(value: unknown): string {
+  if (typeof value !== "string" || !CODE.test(value)) throw new InvalidMessage("id", "is not the id of a relay");
+  return value;
 }
 
 /** The body of an answer, at most `limit` bytes. */

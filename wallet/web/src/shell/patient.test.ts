@@ -589,7 +589,7 @@ describe("the connection", () => {
   });
 
   test.each(["", "a/b", "../x", "a?b", "a b", "x".repeat(201), "%2e"])("%j is no code of a service", (code) => {
-    expect(() => part(code)).toThrow(InvalidInput);
+    expect(() => part(code)).toThrow(expect.objectContaining({ code: "not_found" }));
   });
 
   test("the book that was exported is Python's", () => {

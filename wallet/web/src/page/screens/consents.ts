@@ -8,7 +8,7 @@ import { rows, stateWords, type Row, type Rows } from "../standing.ts";
 import { channelWords, listed, purposeWords, whatOf, whoOf } from "../words.ts";
 import { changed } from "./changed.ts";
 import { linkForm } from "./invitation.ts";
-import { endOld, underWay } from "./renewal.ts";
+import { endOld, follow, undecided, underWay } from "./renewal.ts";
 import { lookForCases } from "./restore.ts";
 import { stopCase, stopChosen, stopEverything, pause, end } from "./stop.ts";
 
@@ -30,7 +30,8 @@ export async function consents(app: App): Promise<Screen> {
   await app.open.patient.sendWaiting().catch(() => undefined); // what waits is tried again whenever she looks
   const { cases } = wallet.contents;
   let [names, found] = await Promise.all([namesOf(app), rows(app, cases)]);
-  if (await endOld(app, found)) found = await rows(app, cases);
+  if ((await endOld(app, found)).length > 0) found = await rows(app, cases);
+  for (const one of undecided(found)) void follow(app, one);
   if (cases.length === 0) {
     return {
       title: page.t("consents.title"),
@@ -63,6 +64,7 @@ export async function consents(app: App): Promise<Screen> {
   draw();
   const active = found.rows.some((row) => row.active);
   return {
+    live: true,
     title: page.t("consents.title"),
     body: [
       !found.reached && h("div", { class: "warning", role: "status" }, h("p", {}, page.t("error.unavailable")), h("p", {}, h("a", { href: "#/help" }, page.t("nav.help")))),

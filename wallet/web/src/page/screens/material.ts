@@ -6,6 +6,8 @@ import type { Page } from "../page.ts";
 
 const PICTURES: ReadonlySet<string> = new Set(["image/jpeg", "image/png", "image/webp", "image/gif"]);
 const LONGEST_TEXT = 200_000;
+/** Characters of a text that is shown in a window of its own; a shorter one is there whole, so that nothing is missed. */
+const LONG_TEXT = 6000;
 
 /** What kind of thing an item is, in a word. */
 export function kindOf(page: Page, { mediaType }: Message<"Item">): string {
@@ -19,7 +21,8 @@ export async function material(page: Page, item: Message<"Item">, content: Uint8
   const shown = h("div", { class: "material" });
   if (mediaType.startsWith("text/")) {
     const text = new TextDecoder().decode(content.slice(0, LONGEST_TEXT));
-    shown.append(h("div", { class: "text", dir: "auto", tabindex: 0, role: "region", "aria-label": name }, text));
+    const kind = text.length > LONG_TEXT ? "text long" : "text";
+    shown.append(h("div", { class: kind, dir: "auto", tabindex: 0, role: "region", "aria-label": name }, text));
   } else if (PICTURES.has(mediaType)) {
     shown.append(picture(content, mediaType, page.t("offer.item.image", { name })));
   } else if (mediaType === "application/dicom") {

@@ -1,8 +1,10 @@
 /** Getting in: the first words, a passphrase for them, and opening the page again. */
 
-import { Refused } from "../../core/errors.ts";
+import { Refused, VolensError } from "../../core/errors.ts";
 import { newWords } from "../../core/keys.ts";
 import { MIN_PASSPHRASE, checkPassphrase, passkeys } from "../../core/keystore.ts";
+import { en, type MessageKey } from "../../languages/index.ts";
+import { Client } from "../../shell/client.ts";
 import { usePasskey } from "../../shell/passkey.ts";
 import { Wallet, keystoreOf } from "../../shell/wallet.ts";
 import type { App } from "../app.ts";
@@ -12,16 +14,42 @@ import { restore } from "./restore.ts";
 
 /** How many of the 24 words are asked for. */
 const ASKED = 3;
+/** Milliseconds that a greeting waits for what the service says of a link. */
+const PATIENCE = 5000;
+
+/** What is said of the link that brought somebody here; `good` when it leads on. */
+export interface Brought {
+  readonly said: MessageKey;
+  readonly good: boolean;
+}
+
+/** What became of the link that leads here, by the address of the page; null when there is none. */
+export async function broughtBy(hash: string, client: Pick<Client, "invitation" | "offer">): Promise<Brought | null> {
+  const [, kind, token = ""] = /^#(invitation|offer)=(.*)$/s.exec(hash) ?? [];
+  if (kind === undefined) return null;
+  try {
+    if (kind === "invitation") {
+      const { claimed } = await client.invitation(token);
+      return claimed ? { said: "invitation.claimed", good: false } : { said: "start.invited", good: true };
+    }
+    await client.offer(token);
+    return { said: "start.offered", good: true }; // it is for the key that answered the invitation
+  } catch (error) {
+    if (!(error instanceof VolensError)) throw error;
+    const key = `error.${error.code}`;
+    return { said: Object.hasOwn(en, key) ? (key as MessageKey) : "error.unknown", good: false };
+  }
+}
 
 /** Somebody is here for the first time. */
-export function welcome(app: App): Screen {
+export async function welcome(app: App): Promise<Screen> {
   const { page } = app;
-  const invited = /^#(?:invitation|offer)=/.test(location.hash);
+  const brought = await broughtBy(location.hash, new Client(location.origin, { timeout: PATIENCE }));
   return {
     title: page.t("start.title"),
     body: [
       h("p", { class: "lead" }, page.t("start.lead")),
-      invited && h("div", { class: "warning" }, h("p", {}, page.t("start.invited"))),
+      brought !== null && h("div", brought.good ? { class: "warning" } : { class: "failure", role: "alert" }, h("p", {}, page.t(brought.said))),
       h("ul", {}, ...(["key", "see", "stop"] as const).map((point) => h("li", {}, page.t(`start.point.${point}`)))),
       h("div", { class: "big" },
         page.button("start.create", () => create(app), "main"),
