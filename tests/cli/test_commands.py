@@ -124,7 +124,7 @@ def test_a_case_from_sealing_to_revoking(volens, town, tmp_path):
     assert {"decision", "release", "outcome"} <= {entry["kind"] for entry in looked}
     assert "revoked" in {entry["reason"] for entry in looked}
     said = volens("wallet", "accesses", *town.wallet).out
-    assert "The Journal\tasked for the files\ta medical case report\tin the journal\tno. You had stopped it.\n" in said
+    assert "The Journal\tasked to use it\ta medical case report\tin the journal\tno. You had stopped it.\n" in said
     said = volens("wallet", "accesses", *town.wallet, "--language", "de").out
     assert said.startswith("wann (UTC)\twer")
     assert "nein. Sie hatten es beendet." in said
@@ -577,6 +577,8 @@ def test_something_else_at_the_address_of_the_service(volens, town):
     ran = volens("wallet", "show", *town.wallet[:-1], town.rpc_url)
     assert ran.code in (2, 4), ran.err
     assert len(ran.err.splitlines()) == 1
+    ran = volens("audit", "log", "--url", town.rpc_url, "--deployment", town.facts)
+    assert (ran.code, "is not a Volens service" in ran.err, len(ran.err.splitlines())) == (2, True, 1), ran.err
 
 
 def test_no_node(volens, town, tmp_path):
@@ -721,7 +723,7 @@ def test_the_directory_is_handed_over_in_two_steps(volens, town, tmp_path):
     theirs = ("--owner-key", key, *directory(town))
     ours = (*operator(town), *directory(town))
     suspend = ("party", "suspend", town.keys["stranger"].address)
-    volens("party", "take-over", *theirs).refused(3, "acceptOwnership is refused: OwnableUnauthorizedAccount")
+    volens("party", "take-over", *theirs).refused(3, "nor that of a next owner", "OwnableUnauthorizedAccount")
     assert "until then it stays" in volens("party", "hand-over", heir, *ours).out
     volens(*suspend, *theirs).refused(3, "OwnableUnauthorizedAccount")
     try:

@@ -459,7 +459,7 @@ async function problemOf(answer: Response): Promise<Problem> {
     const { field, problem } = (typeof entry === "object" && entry !== null ? entry : {}) as Record<string, unknown>;
     return typeof field === "string" && typeof problem === "string" ? [{ field, problem }] : [];
   });
-  return new Problem(code, words("detail") ?? `The service refused (${answer.status}).`, answer.status, {
+  return new Problem(code, words("detail")?.trim() || `The service refused (${answer.status}).`, answer.status, {
     reason: words("reason"), fields, retryAfter, request: words("instance")?.replace("urn:volens:request:", ""),
   });
 }
