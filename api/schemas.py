@@ -185,22 +185,30 @@ class NewOffer(Wire):
 
 
 class ItemView(Wire):
-    """An item as its subject or controller sees it."""
+    """An item: its opening, and where its sealed bytes are."""
 
     item: MessageJson
     sealed: str
     sealedSize: int
-    subjectWrap: str = Field(description="The item key, wrapped to the subject's own encryption key.")
 
 
 class RecordView(Wire):
-    """A record as its subject or controller sees it."""
+    """A record and its items."""
 
     id: str
     record: MessageJson
     signature: str
     controllerName: str | None
     items: list[ItemView]
+
+
+class OwnRecordView(RecordView):
+    """A record as its subject, a steward or its controller sees it."""
+
+    wraps: list[str] = Field(
+        description="The item keys, in the order of the items, each wrapped to the caller's own encryption key. "
+        "Empty where the files were not locked for the caller."
+    )
 
 
 class OfferView(RecordView):

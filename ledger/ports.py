@@ -277,7 +277,6 @@ class StoredItem:
     sealed: Hash
     sealed_size: int
     custody_wrap: str
-    subject_wrap: bytes
 
 
 @dataclass(frozen=True)
@@ -469,7 +468,14 @@ class Transaction(Protocol):
     def denials(self, subjects: Iterable[Address]) -> list[tuple[str, Address, str]]: ...  # noqa: D102
 
     # records, invitations, offers, documents
-    def add_record(self, record: StoredRecord, at: int) -> None: ...  # noqa: D102
+    def add_record(self, record: StoredRecord, wraps: Mapping[Address, Sequence[bytes]], at: int) -> None:
+        """Keep a record; `wraps` are the keys of all its items, in order, wrapped to each who may read them."""
+        ...
+
+    def wraps(self, record: Hash, reader: Address) -> tuple[bytes, ...]:
+        """The item keys of a record that are wrapped to somebody, in the order of the items; none when they are not."""
+        ...
+
     def record(self, record: Hash) -> StoredRecord | None: ...  # noqa: D102
     def material(self, records: Collection[Hash]) -> dict[Hash, Material]:
         """What decisions about some records need; of unknown ones nothing. The number of queries is always the same."""

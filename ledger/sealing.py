@@ -294,7 +294,10 @@ def release_info(
 
 
 def subject_info(*, chain_id: int, registry: Address, record: Hash, item: Hash, subject: Address) -> Info:
-    """The context of an item key kept for the subject, so that she can always read her own case.
+    """The context of an item key kept for who must agree, so that she can always read what she agrees to.
+
+    Args:
+        subject: whose consent it is: the record's subject, or a steward, who consents under her own address.
 
     Raises:
         InvalidMessage: naming the field that is wrong.

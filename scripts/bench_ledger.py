@@ -145,7 +145,7 @@ def _rows(world: World, some: Sequence[Case]) -> Iterator[tuple[Table, list[dict
     yield t.items, [
         {
             "record": case.name, "position": position, "item": item, "sealed": sealed, "sealed_size": size,
-            "custody_wrap": "", "subject_wrap": b"",
+            "custody_wrap": "",
         }
         for case in some
         for position, (item, sealed, size) in enumerate(kept)

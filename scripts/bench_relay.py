@@ -193,8 +193,8 @@ def cases(world: World, form: Hash, count: int) -> list[Case]:
             item = Item("narrative.md", "text/markdown", 9, to_hash(keccak(salt.encode())), salt)
             entry = Record(hospital.address, patient.address, (), f"Case {number}", (struct_hash(item),), now, salt)
             signature = parse_signature(hospital.sign(world.facts.domain.digest(entry)))
-            kept = (StoredItem(item, item.sha256, item.size, "", b""),)
-            tx.add_record(StoredRecord(entry, struct_hash(entry), signature, kept), now)
+            kept = (StoredItem(item, item.sha256, item.size, ""),)
+            tx.add_record(StoredRecord(entry, struct_hash(entry), signature, kept), {}, now)
             grant = Grant(
                 "", struct_hash(entry), journal.address, (item.name,), ("case-report",), ("journal",), "none",
                 now - 60, now + 30 * DAY, form, salt,

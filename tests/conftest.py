@@ -23,7 +23,7 @@ from ledger.documents import Profile, channel_terms, document_hash
 from ledger.errors import Unavailable, Untrusted, VolensError
 from ledger.events import LedgerEvent, Published, Registered
 from ledger.model import Consent, Grant, Hash, Message, ReleaseRequest, Revocation, to_hash
-from ledger.ports import Store
+from ledger.ports import Store, StoredItem
 from ledger.sealing import EncryptionKey, Secret
 from ledger.services.questions import Answer
 from ledger.services.records import Deposit
@@ -31,7 +31,7 @@ from ledger.services.release import Release
 from ledger.services.trust import GOOD_HEADS
 from ledger.state import ROLE_CONTROLLER, ROLE_RECIPIENT
 from ledger.typed_data import Domain, parse_signature, struct_hash
-from scripts.vector_sources.world import CHAIN_ID, CHANNELS, DAY, START, World, phrase
+from scripts.vector_sources.world import CHAIN_ID, CHANNELS, DAY, START, World, key, phrase
 from wallet.keys import SigningKey
 
 with warnings.catch_warnings():
@@ -240,9 +240,32 @@ class Forge:
             at=self.chain.now,
         )
 
-    def claim(self, token: str, by: SigningKey | None = None) -> None:
+    def claim(self, token: str, by: SigningKey | None = None, name: str = "patient") -> None:
+        """Answer an invitation; `name` is whose encryption key it is."""
         subject = by or self.world.patient
-        self.services.records.claim(token, subject.address, encryption_key("patient").public)
+        self.services.records.claim(token, subject.address, encryption_key(name).public)
+
+    def opened(self, reader: SigningKey, name: str, record: Hash | None = None) -> list[bytes]:
+        """The files of a record, opened with the key that somebody (`name`) holds for them."""
+        records, wanted = self.services.records, record or self.world.record_hash
+        return [
+            self.unseal(entry, wrap, wanted, reader, name)
+            for entry, wrap in zip(
+                records.record(reader.address, wanted).items, records.wraps(reader.address, wanted), strict=True
+            )
+        ]
+
+    def unseal(self, entry: StoredItem, wrap: bytes, record: Hash, reader: SigningKey, name: str) -> bytes:
+        """One file, opened with its key as it was wrapped to a reader."""
+        info = sealing.subject_info(
+            chain_id=CHAIN_ID,
+            registry=self.domain.registry,
+            record=record,
+            item=struct_hash(entry.item),
+            subject=reader.address,
+        )
+        with self.vault.open(entry.sealed) as sealed:
+            return sealing.unseal_bytes(sealed.read(), encryption_key(name).open(wrap, info), entry.item.sha256)
 
     def deposit(self, name: str, sealed: bytes | None = None) -> Deposit:
         """Seal and upload one file, with its key wrapped to the custodian."""
@@ -259,6 +282,8 @@ class Forge:
 
     def register(self) -> list[Deposit]:
         self.claim(self.invite())
+        for name in self.stewards:
+            self.claim(self.invite(), key(name), name)
         deposits = [self.deposit(name) for name in self.world.files]
         self.services.records.register(
             self.world.hospital.address, self.world.record, self.signature(self.world.record, self.world.hospital),

@@ -51,7 +51,7 @@ CONSENT_LIFE = 15 * 60
 
 @dataclass(frozen=True)
 class OpenedOffer:
-    """A checked offer: what it says was verified, and the items can be opened.
+    """A checked offer: what it says was verified.
 
     Attributes:
         names: the Directory's names of the recipients.
@@ -302,12 +302,23 @@ class Patient:
 
     @reading()
     def open_items(self, offer: OpenedOffer, folder: Path) -> list[Path]:
-        """Open the sealed items with her own key, so that she sees exactly what would be shared."""
-        keys = self.book.keys(offer.case)
-        self._client.sign_in(keys)
-        return [self._open(entry, offer.record, offer.case, folder) for entry in offer.items]
+        """Open the sealed items with her own key, so that she sees exactly what would be shared.
 
-    def _open(self, entry: dict[str, Any], record: Hash, case: Case, folder: Path) -> Path:
+        Returns:
+            The files; none where they were not locked for her, a steward who answered too late or long ago.
+        """
+        self._client.sign_in(self.book.keys(offer.case))
+        wraps = self._client.get(f"/v1/records/{offer.record}")["wraps"]
+        if not wraps:
+            return []
+        if len(wraps) != len(offer.items):
+            raise InvalidMessage("wraps", "must be one for each item")
+        return [
+            self._open(entry, wrap, offer.record, offer.case, folder)
+            for entry, wrap in zip(offer.items, wraps, strict=True)
+        ]
+
+    def _open(self, entry: dict[str, Any], wrap: str, record: Hash, case: Case, folder: Path) -> Path:
         item = Item.from_json(entry["item"])
         domain = self._client.deployment.domain
         info = sealing.subject_info(
@@ -317,9 +328,7 @@ class Patient:
             item=struct_hash(item),
             subject=case.subject,
         )
-        identity: Secret[str] = sealing.hpke_unwrap(
-            parse_signature(entry["subjectWrap"]), self.book.keys(case).encryption_key, info
-        )
+        identity: Secret[str] = sealing.hpke_unwrap(parse_signature(wrap), self.book.keys(case).encryption_key, info)
         described = {**item.to_json(), "sealed": entry["sealed"], "sealedSize": entry["sealedSize"]}
         return fetch(self._client, described, identity, folder)
 

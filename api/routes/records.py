@@ -19,7 +19,7 @@ from api.schemas import (
     NewRecord,
     OfferMessageView,
     OfferView,
-    RecordView,
+    OwnRecordView,
     Signed,
     SignInText,
     Token,
@@ -81,15 +81,15 @@ def register(body: NewRecord, caller: Caller, use: Use) -> Id:
 
 
 @router.get("/records")
-def own(caller: Caller, use: Use) -> list[RecordView]:
+def own(caller: Caller, use: Use) -> list[OwnRecordView]:
     """The records of which the caller is the subject, or that she agreed to as a steward."""
-    return [RecordView(**_record(stored, use)) for stored in use.records.of(caller)]
+    return [_own(stored, caller, use) for stored in use.records.of(caller)]
 
 
 @router.get("/records/{record}")
-def read(record: RecordId, caller: Caller, use: Use) -> RecordView:
-    """A record, for its subject and its controller."""
-    return RecordView(**_record(use.records.record(caller, record), use))
+def read(record: RecordId, caller: Caller, use: Use) -> OwnRecordView:
+    """A record, for its subject, stewards and controller, with the item keys that are wrapped to the caller."""
+    return _own(use.records.record(caller, record), caller, use)
 
 
 @router.get("/records/{record}/grants")
@@ -153,7 +153,10 @@ def offer(body: NewOffer, caller: Caller, use: Use) -> Token:
 
 @router.get("/offers/{token}")
 def offered(token: str, use: Use) -> OfferView:
-    """A proposed consent: the sealed items, the grants, and the recipients' names from the Directory."""
+    """A proposed consent: the sealed items, the grants, and the recipients' names from the Directory.
+
+    The item keys are not in it: each who must agree gets hers with the record, when she has signed in.
+    """
     found, stored = use.records.offered(token)
     names = _names(use)
     recipients = {grant.recipient for grant in found.grants}
@@ -199,6 +202,11 @@ def _invitation(found: Invitation, use: Services, caller: Address | None) -> Inv
     )
 
 
+def _own(stored: StoredRecord, caller: Address, use: Services) -> OwnRecordView:
+    wraps = use.records.wraps(caller, stored.hash)
+    return OwnRecordView(**_record(stored, use), wraps=["0x" + wrap.hex() for wrap in wraps])
+
+
 def _record(stored: StoredRecord, use: Services) -> dict[str, Any]:
     return {
         "id": stored.hash,
@@ -206,12 +214,7 @@ def _record(stored: StoredRecord, use: Services) -> dict[str, Any]:
         "signature": "0x" + stored.signature.hex(),
         "controllerName": _names(use).get(stored.record.controller),
         "items": [
-            ItemView(
-                item=entry.item.to_json(),
-                sealed=entry.sealed,
-                sealedSize=entry.sealed_size,
-                subjectWrap="0x" + entry.subject_wrap.hex(),
-            )
+            ItemView(item=entry.item.to_json(), sealed=entry.sealed, sealedSize=entry.sealed_size)
             for entry in stored.items
         ],
     }

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import cache
@@ -340,8 +340,8 @@ class SqlTransaction(Cohorts):
 
     # records, invitations, offers, documents
 
-    def add_record(self, record: StoredRecord, at: int) -> None:
-        """Store a registered record with its items."""
+    def add_record(self, record: StoredRecord, wraps: Mapping[Address, Sequence[bytes]], at: int) -> None:
+        """Store a registered record with its items and the keys that are wrapped to its readers."""
         self._db.execute(
             insert(t.records).values(
                 hash=record.hash,
@@ -362,11 +362,21 @@ class SqlTransaction(Cohorts):
                     "sealed": stored.sealed,
                     "sealed_size": stored.sealed_size,
                     "custody_wrap": stored.custody_wrap,
-                    "subject_wrap": stored.subject_wrap,
                 }
                 for position, stored in enumerate(record.items)
             ],
         )
+        if wrapped := [
+            {"record": record.hash, "reader": reader, "position": position, "wrap": wrap}
+            for reader, own in wraps.items()
+            for position, wrap in enumerate(own)
+        ]:
+            self._db.execute(insert(t.wraps), wrapped)
+
+    def wraps(self, record: Hash, reader: Address) -> tuple[bytes, ...]:
+        """The item keys of a record that are wrapped to somebody, in order."""
+        hers = select(t.wraps.c.wrap).where(t.wraps.c.record == record, t.wraps.c.reader == reader)
+        return tuple(wrap for (wrap,) in self._db.execute(hers.order_by(t.wraps.c.position)))
 
     def record(self, record: Hash) -> StoredRecord | None:
         """A registered record, or None."""
@@ -469,6 +479,7 @@ class SqlTransaction(Cohorts):
             (t.references, t.references.c.record == record),
             (t.offers, t.offers.c.record == record),
             (t.offer_messages, t.offer_messages.c.record == record),
+            (t.wraps, t.wraps.c.record == record),
             (t.items, t.items.c.record == record),
             (t.records, t.records.c.hash == record),
             (t.uploads, t.uploads.c.sealed.in_(erased.sealed)),
@@ -476,8 +487,11 @@ class SqlTransaction(Cohorts):
             (t.held, t.held.c.record == record),
         ):
             self._db.execute(delete(table).where(rows))
-        answered = update(t.invitations).where(t.invitations.c.subject == subject)
-        self._db.execute(answered.values(title="", encryption_key=None))  # her pseudonym stays used
+        # Of this controller only: what another invited to is none of this record's.
+        answered = update(t.invitations).where(
+            t.invitations.c.subject.in_((subject, *stewards)), t.invitations.c.controller == found.record.controller
+        )
+        self._db.execute(answered.values(title="", encryption_key=None))  # a pseudonym stays used
         self._add(t.erasures, record=record, at=at, parties=list(parties), sealed=list(erased.sealed))
         return erased
 
@@ -807,9 +821,7 @@ def _erased(row: RowMapping) -> Erased:
 
 
 def _item(row: RowMapping) -> StoredItem:
-    return StoredItem(
-        Item.from_json(row["item"]), row["sealed"], row["sealed_size"], row["custody_wrap"], row["subject_wrap"]
-    )
+    return StoredItem(Item.from_json(row["item"]), row["sealed"], row["sealed_size"], row["custody_wrap"])
 
 
 def _invitation(row: RowMapping | None) -> Invitation | None:

@@ -72,7 +72,16 @@ items = Table(
     Column("sealed", _hash, nullable=False, index=True),
     Column("sealed_size", BigInteger, nullable=False),
     Column("custody_wrap", String, nullable=False),
-    Column("subject_wrap", LargeBinary, nullable=False),
+)
+
+# Item keys, each wrapped to the subject's or a steward's own encryption key.
+wraps = Table(
+    "wraps",
+    metadata,
+    Column("record", _hash, ForeignKey("records.hash"), primary_key=True),
+    Column("reader", _address, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("wrap", LargeBinary, nullable=False),
 )
 
 uploads = Table(

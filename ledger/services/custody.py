@@ -138,12 +138,12 @@ class Custodian:
         key = self._record_key(record) or self._new_record_key(record)
         return sealing.custody_wrap(key.reveal(), identity, record, item)
 
-    def wrap_for_subject(
-        self, identity: Secret[str], record: Hash, item: Hash, subject: Address, encryption_key: bytes
+    def wrap_for_reader(
+        self, identity: Secret[str], record: Hash, item: Hash, reader: Address, encryption_key: bytes
     ) -> bytes:
-        """Wrap an item key for the subject, who can always read her own record."""
+        """Wrap an item key for the subject or a steward, who can always read what she agrees to."""
         info = sealing.subject_info(
-            chain_id=self._domain.chain_id, registry=self._domain.registry, record=record, item=item, subject=subject
+            chain_id=self._domain.chain_id, registry=self._domain.registry, record=record, item=item, subject=reader
         )
         return sealing.hpke_wrap(identity, encryption_key, info)
 

@@ -161,30 +161,31 @@ class Records:
         if tuple(struct_hash(deposit.item) for deposit in deposits) != record.items:
             raise InvalidMessage("items", "must open every item of the record, in its order")
         with self._store.begin() as tx:
-            claim = tx.claim_of(record.subject)
+            claims = {reader: tx.claim_of(reader) for reader in (record.subject, *record.stewards)}
             sizes = [tx.upload(deposit.sealed, controller) for deposit in deposits]
             others = tx.records_of(record.subject)
             if struct_hash(record) in others:
                 return struct_hash(record)
         if others:
             raise Conflict(_ONE_RECORD)
-        if claim is None or claim.controller != controller or claim.encryption_key is None:
+        readers = _readers(record, claims)
+        if record.subject not in readers:
             raise InvalidMessage("subject", "has not answered an invitation of this controller")
-        if claim.title != record.title:
-            raise InvalidMessage("title", "must be the one in the invitation the patient answered")
-        stored = tuple(
-            self._deposit(record, deposit, size, claim.encryption_key)
-            for deposit, size in zip(deposits, sizes, strict=True)
-        )
+        kept = [self._deposit(record, deposit, size, readers) for deposit, size in zip(deposits, sizes, strict=True)]
+        stored = StoredRecord(record, struct_hash(record), signature, tuple(item for item, _ in kept))
+        wraps = {reader: [of[reader] for _, of in kept] for reader in readers}
         with self._store.begin() as tx:
             others = tx.records_of(record.subject)
             if not others:
-                tx.add_record(StoredRecord(record, struct_hash(record), signature, stored), self._clock())
+                tx.add_record(stored, wraps, self._clock())
         if others not in ([], [struct_hash(record)]):
             raise Conflict(_ONE_RECORD)  # registered while the files of this one were checked
         return struct_hash(record)
 
-    def _deposit(self, record: Record, deposit: Deposit, size: int | None, encryption_key: bytes) -> StoredItem:
+    def _deposit(
+        self, record: Record, deposit: Deposit, size: int | None, readers: Mapping[Address, bytes]
+    ) -> tuple[StoredItem, dict[Address, bytes]]:
+        """Check one item; gives what is kept of it, and its key wrapped to each reader."""
         if size is None:
             raise NotFound(f"The sealed bytes of “{deposit.item.name}” were not uploaded.")
         item, name = struct_hash(deposit.item), struct_hash(record)
@@ -192,13 +193,11 @@ class Records:
         with self._vault.open(deposit.sealed) as sealed:
             check_sealed(sealed, identity, deposit.item.sha256, deposit.item.size)
         self._integrity.require(deposit.sealed)
-        return StoredItem(
-            deposit.item,
-            deposit.sealed,
-            size,
-            self._custodian.keep(identity, name, item),
-            self._custodian.wrap_for_subject(identity, name, item, record.subject, encryption_key),
-        )
+        wraps = {
+            reader: self._custodian.wrap_for_reader(identity, name, item, reader, key)
+            for reader, key in readers.items()
+        }
+        return StoredItem(deposit.item, deposit.sealed, size, self._custodian.keep(identity, name, item)), wraps
 
     def publish(self, document: Form | Terms) -> Hash:
         """Keep a document whose hash its issuer has published on chain.
@@ -319,6 +318,15 @@ class Records:
         with self._store.begin() as tx:
             return own_record(tx, caller, record)
 
+    def wraps(self, caller: Address, record: Hash) -> tuple[bytes, ...]:
+        """The keys of a record's items that are wrapped to the caller, in order; none when they are not.
+
+        To the subject they always are. To a steward they are if she had answered an invitation when the record was
+        registered: an account of code cannot, and a record from before stewards could read was not locked for them.
+        """
+        with self._store.begin() as tx:
+            return tx.wraps(record, caller)
+
     def of(self, subject: Address) -> list[StoredRecord]:
         """The records of a subject, and those she agreed to as a steward: how a restored wallet finds its cases."""
         with self._store.begin() as tx:
@@ -342,6 +350,23 @@ class Records:
             if erased is None or caller not in erased.parties:
                 own_record(tx, caller, record)
             return [access_log.read(entry) for entry in tx.log_of(record)]
+
+
+def _readers(record: Record, claims: Mapping[Address, Invitation | None]) -> dict[Address, bytes]:
+    """The encryption keys of the subject and stewards who answered an invitation of the record's controller.
+
+    Raises:
+        InvalidMessage: somebody's invitation has another title: she was invited to another case, and must not be able
+            to read this one.
+    """
+    readers = {}
+    for reader, claim in claims.items():
+        if claim is None or claim.controller != record.controller or claim.encryption_key is None:
+            continue
+        if claim.title != record.title:
+            raise InvalidMessage("title", "must be the one in the invitation that everybody who must agree answered")
+        readers[reader] = claim.encryption_key
+    return readers
 
 
 def _view(opening: Opening, subject: Address, evidence: Evidence, moment: Moment) -> GrantView:

@@ -62,6 +62,8 @@ def open_offer(
             out.print(f"  {in_language(one.text, shown)}")
         for path in paths:
             out.print(f"opened {path}")
+        if not paths:
+            out.print(say(shown, "closed"))
 
     value = {"title": opened.title, "controller": opened.controller, "summaries": list(sentences)}
     requests = [

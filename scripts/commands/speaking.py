@@ -18,6 +18,8 @@ WORDS = {
         "agree": "Agree to {numbers}?", "decline": "Decline all of it? {who} will be told.",
         "declined": "Declined. {who} was told, and nothing was allowed.",
         "silent": "Nothing was said about this offer.",
+        "closed": "You have no key to these files, so you cannot open them. "
+        "Before you decide, look at them together with the person they are about.",
         "question": "You asked, {when}: {text}", "answer": "{who} answered, {when}: {text}",
         "decline_said": "Declined, {when}. {text}",
         "english": "Not all of this is in your language; the rest is in English.",
@@ -106,6 +108,8 @@ WORDS = {
         "agree": "{numbers} zustimmen?", "decline": "Alles ablehnen? {who} erfährt es.",
         "declined": "Abgelehnt. {who} hat es erfahren, und nichts wurde erlaubt.",
         "silent": "Zu dieser Anfrage wurde nichts gesagt.",
+        "closed": "Sie haben keinen Schlüssel zu diesen Dateien und können sie nicht öffnen. "
+        "Sehen Sie sie mit der Person an, um die es geht, bevor Sie entscheiden.",
         "question": "Sie haben gefragt, {when}: {text}", "answer": "{who} hat geantwortet, {when}: {text}",
         "decline_said": "Abgelehnt, {when}. {text}",
         "english": "Nicht alles davon gibt es in Ihrer Sprache; der Rest ist auf Englisch.",
@@ -194,6 +198,8 @@ WORDS = {
         "agree": "¿Aceptar {numbers}?", "decline": "¿Rechazar todo? {who} lo sabrá.",
         "declined": "Rechazado. {who} lo sabe y no se ha permitido nada.",
         "silent": "No se ha dicho nada sobre esta propuesta.",
+        "closed": "Usted no tiene la llave de estos archivos, así que no puede abrirlos. "
+        "Antes de decidir, mírelos junto con la persona de la que tratan.",
         "question": "Usted preguntó, {when}: {text}", "answer": "{who} respondió, {when}: {text}",
         "decline_said": "Rechazado, {when}. {text}",
         "english": "No todo esto está en su idioma; el resto está en inglés.",
@@ -282,6 +288,8 @@ WORDS = {
         "agree": "هل توافق على {numbers}؟", "decline": "هل ترفض كل ذلك؟ سيتم إبلاغ {who}.",
         "declined": "تم الرفض. تم إبلاغ {who} ولم يُسمح بأي شيء.",
         "silent": "لم يُقل شيء عن هذا العرض.",
+        "closed": "ليس لديك مفتاح لهذه الملفات، لذلك لا تستطيع فتحها. "
+        "قبل أن تقرر، انظر إليها مع الشخص الذي تتعلق به.",
         "question": "سألتَ، {when}: {text}", "answer": "أجابت {who}، {when}: {text}",
         "decline_said": "تم الرفض، {when}. {text}",
         "english": "ليس كل هذا متاحاً بلغتك؛ والباقي بالإنجليزية.",

@@ -73,6 +73,7 @@ def vectors() -> object:
     """The content of the file."""
     recorded: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8")) if _FILE.exists() else {}
     messages = [_signed(message) for message in _messages()]
+    items = _items(recorded)
     books = recorded.get("books", {})
     kept = _kept(books.get("python"), lambda: _written(messages), _current)
     return {
@@ -90,7 +91,8 @@ def vectors() -> object:
         ],
         "names": _WORLD.names,
         "files": {name: content.decode() for name, content in _WORLD.files.items()},
-        "offer": _offer(recorded.get("offer")),
+        "items": items,
+        "offer": _offer(items),
         "signed": [
             {"type": m.message.TYPE, "file": m.file().decode(), "digest": to_hash(m.domain.digest(m.message))}
             for m in messages
@@ -141,18 +143,22 @@ def _answer() -> dict[str, Any]:
     return {"token": _TOKEN, "nonce": _NONCE, "at": START, "text": message.text()}
 
 
-def _offer(recorded: dict[str, Any] | None) -> dict[str, Any]:
-    """What `GET /v1/offers/{token}` answers, with the sealed bytes beside each item."""
-    items = []
-    for place, item in enumerate(_WORLD.items):
-        old = recorded["items"][place] if recorded else None
-        items.append(_kept(old, partial(_view, item), partial(_opens, item)))
+def _items(recorded: dict[str, Any]) -> list[dict[str, Any]]:
+    """The sealed items, each with its bytes, and with its key wrapped to her."""
+    old = recorded.get("items") or [None] * len(_WORLD.items)
+    return [
+        _kept(one, partial(_sealed, item), partial(_opens, item)) for one, item in zip(old, _WORLD.items, strict=True)
+    ]
+
+
+def _offer(items: list[dict[str, Any]]) -> dict[str, Any]:
+    """What `GET /v1/offers/{token}` answers."""
     return {
         "id": _WORLD.record_hash,
         "record": _WORLD.record.to_json(),
         "signature": _WORLD.record_signature,
         "controllerName": "a name the page does not read",
-        "items": items,
+        "items": [{name: entry[name] for name in ("item", "sealed", "sealedSize")} for entry in items],
         "grants": [grant.to_json() for grant in _GRANTS],
         "language": "en",
         "expiresAt": START + 86_400,
@@ -160,7 +166,7 @@ def _offer(recorded: dict[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _view(item: Item) -> dict[str, Any]:
+def _sealed(item: Item) -> dict[str, Any]:
     found, sealed = sealing.seal_bytes(_WORLD.files[item.name])
     wrap = sealing.hpke_wrap(found.identity, _SUBJECT.encryption_key.public, _info(item))
     named = hashlib.sha256(sealed).digest()
@@ -168,7 +174,7 @@ def _view(item: Item) -> dict[str, Any]:
         "item": item.to_json(),
         "sealed": to_hash(named),
         "sealedSize": len(sealed),
-        "subjectWrap": "0x" + wrap.hex(),
+        "wrap": "0x" + wrap.hex(),
         "bytes": sealed.hex(),
     }
 
@@ -184,9 +190,7 @@ def _info(item: Item) -> sealing.Info:
 
 
 def _opens(item: Item, view: dict[str, Any]) -> bool:
-    identity: Secret[str] = sealing.hpke_unwrap(
-        parse_signature(view["subjectWrap"]), _SUBJECT.encryption_key, _info(item)
-    )
+    identity: Secret[str] = sealing.hpke_unwrap(parse_signature(view["wrap"]), _SUBJECT.encryption_key, _info(item))
     plain = sealing.unseal_bytes(bytes.fromhex(view["bytes"]), identity, item.sha256)
     return view["item"] == item.to_json() and plain == _WORLD.files[item.name]
 

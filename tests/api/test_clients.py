@@ -231,6 +231,34 @@ def test_of_two_who_decide_together_each_has_her_own_consent(town):
     assert states() == [["stopped_by_another"], ["revoked"]]
 
 
+def test_who_must_agree_too_opens_the_very_files(town):
+    patient, mother = town.wallet(), Patient(town.book("mother"), town.client())
+    record, grant = town.together(patient, mother)
+    token = town.institution.offer(record, [grant])
+    seen = [
+        {path.name: path.read_bytes() for path in wallet.open_items(wallet.offer(token), town.folder / name)}
+        for wallet, name in ((patient, "for her"), (mother, "for her mother"))
+    ]
+    assert seen[0] == seen[1]
+    assert seen[1][NARRATIVE] == town.files[NARRATIVE]
+    assert len(seen[1]) == len(town.files)
+
+
+def test_a_steward_to_whom_nothing_is_wrapped_still_reads_the_offer(town):
+    patient, mother = town.wallet(), Patient(town.book("mother"), town.client())
+    record, grant = town.together(patient, mother)
+    offer = mother.offer(town.institution.offer(record, [grant]))
+    for where, found in (("position = 0", InvalidMessage), ("1 = 1", None)):
+        with town.forge.store.begin() as tx:
+            tx._db.exec_driver_sql(f"DELETE FROM wraps WHERE reader = ? AND {where}", (offer.case.subject,))
+        if found:
+            with pytest.raises(found, match="one for each item"):
+                mother.open_items(offer, town.folder / "some")
+    assert mother.open_items(offer, town.folder / "none") == []
+    assert not (town.folder / "none").exists()
+    assert offer.sentences == (grant.summary,)
+
+
 def test_who_holds_both_keys_takes_back_both_consents(town):
     """Revoking names a grant: as every pseudonym that gave it, so that none of them goes on standing."""
     patient = town.wallet()

@@ -6,6 +6,7 @@ twice, about somebody's object and about one that does not exist, and must get t
 A new route fails `test_every_route_has_a_row` until it has one here.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from api.app import create_app
+from ledger import sealing
 from ledger.documents import Profile
 from ledger.events import Registered
 from ledger.model import (
@@ -24,18 +26,22 @@ from ledger.model import (
     Consent,
     Delegation,
     Hash,
+    Item,
     Message,
+    Record,
     Revocation,
     RevokeAll,
     Suspension,
     address,
     to_hash,
 )
+from ledger.services.records import Deposit
 from ledger.state import ROLE_CONTROLLER, ROLE_RECIPIENT
-from scripts.vector_sources.world import key, phrase
+from ledger.typed_data import struct_hash
+from scripts.vector_sources.world import CHAIN_ID, key, phrase
 from wallet.keys import SigningKey
 
-OTHERS = ("other patient", "other hospital", "other journal", "stranger")
+OTHERS = ("other patient", "other steward", "other hospital", "other journal", "stranger")
 NOWHERE = to_hash(phrase("a record that does not exist"))
 UNKNOWN = address("0x" + "77" * 20)
 
@@ -291,7 +297,10 @@ def test_every_route_has_a_row():
 
 @pytest.fixture
 def web(make_web):
-    """Two hospitals, two journals, two patients; only the first of each has to do with the record."""
+    """Two hospitals, two journals, two patients; only the first of each has to do with the record.
+
+    The others have a record of their own, about which a steward decides too.
+    """
     made = make_web()
     forge, others = made.forge, []
     for name, kind, role in (
@@ -301,13 +310,32 @@ def web(make_web):
         profile = Profile(1, f"The {name}", kind)
         others.append(Registered(0, key(name).address, role, profile.hash, profile.data_uri()))
     forge.chain.emit(*others)
-    token = forge.services.records.invite(key("other hospital").address, "Another case")
-    forge.claim(token, key("other patient"))
+    made.other_record = record_of_others(forge)
     consent = forge.consent_to(forge.world.grant(salt=to_hash(phrase("in a cohort"))))
     signed = consent, consent.subject, forge.signature(consent, forge.world.patient)
     made.root = forge.services.cohorts.accept(forge.world.hospital.address, [signed]).cohort.root
     forge.settle()
     return made
+
+
+def record_of_others(forge: Any) -> Hash:
+    """A record of the other hospital, registered."""
+    records, hospital, content = forge.services.records, key("other hospital"), b"A note about somebody else."
+    people = key("other patient"), key("other steward")
+    for person in people:
+        forge.claim(records.invite(hospital.address, "Another case"), person)
+    digest, salt = to_hash(hashlib.sha256(content).digest()), to_hash(phrase("another salt"))
+    item = Item("note.md", "text/markdown", len(content), digest, salt)
+    found, data = sealing.seal_bytes(content)
+    sealed, _ = records.upload(hospital.address, [data])
+    info = sealing.deposit_info(
+        chain_id=CHAIN_ID, registry=forge.domain.registry, item=struct_hash(item), controller=hospital.address
+    )
+    deposit = Deposit(item, sealed, sealing.hpke_wrap(found.identity, forge.services.custodian.public_key, info))
+    subject, steward = (person.address for person in people)
+    record = Record(hospital.address, subject, (steward,), "Another case", (struct_hash(item),), 1, salt)
+    name: Hash = records.register(hospital.address, record, forge.signature(record, hospital), [deposit])
+    return name
 
 
 def who(web: Any, name: str) -> SigningKey:
@@ -384,6 +412,25 @@ def test_whose_it_is_gets_an_answer(web, route):
             assert answer.json()["decision"]
         if route == ("GET", "/v1/records"):
             assert [entry["id"] for entry in answer.json()] == [there.record]
+
+
+def test_each_is_given_the_item_keys_that_are_wrapped_to_her_and_no_others(web):
+    w, records = web.forge.world, web.forge.services.records
+    readers = {"patient": w.record_hash, "other patient": web.other_record, "other steward": web.other_record}
+    own = {name: records.wraps(who(web, name).address, record) for name, record in readers.items()}
+    assert [len(wraps) for wraps in own.values()] == [len(w.files), 1, 1]
+    told = {name: ["0x" + wrap.hex() for wrap in wraps] for name, wraps in own.items()}
+    for name, record in readers.items():
+        one = web.get(f"/v1/records/{record}", who(web, name)).json()
+        assert one["wraps"] == told[name]
+        listed = web.get("/v1/records", who(web, name)).json()  # a steward's, once she has agreed
+        assert [entry["wraps"] for entry in listed] == ([] if name == "other steward" else [told[name]])
+    for name, record in (("hospital", w.record_hash), ("other hospital", web.other_record)):
+        assert web.get(f"/v1/records/{record}", who(web, name)).json()["wraps"] == []
+    # Whoever has the link of an offer reads it without signing in.
+    offer = records.offer(w.hospital.address, w.record_hash, web.forge.grants(), "en")
+    for by in (None, w.patient):
+        assert "wraps" not in web.get(f"/v1/offers/{offer}", by).json()
 
 
 def test_what_others_tried_changed_nothing(web):

@@ -14,6 +14,12 @@ WINDOW = os.environ.get("VOLENS_TEST_WINDOW", "390x844")
 """Of a phone, unless another is asked for."""
 PASSPHRASE = "four plain words together"
 RULES = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+SHADES = """() => {
+  const canvas = document.querySelector("canvas")
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
+  return new Set(data.filter((_, i) => i % 4 === 0)).size
+}"""
+"""How many shades of grey a drawn scan has."""
 LOOKED_AT = set()
 """Screens that were examined in this run; once is enough."""
 TITLES = {"Helpers": "People who help me", "Service down?": "If the service is down"}

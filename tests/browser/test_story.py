@@ -5,14 +5,9 @@ import json
 import pytest
 from waiting import eventually
 
-from browser.device import PASSPHRASE
+from browser.device import PASSPHRASE, SHADES
 from browser.place import HOSPITAL, JOURNAL, RESEARCH, TITLE
 
-SHADES = """() => {
-  const canvas = document.querySelector("canvas")
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
-  return new Set(data.filter((_, i) => i % 4 === 0)).size
-}"""
 pytestmark = [pytest.mark.node, pytest.mark.browser]
 
 IN_FORCE, ON_ITS_WAY = "In force", "On its way: not yet in the public record"

@@ -1,8 +1,11 @@
 """Two decide together about one record, each on her own device: both agree, the form changes, both agree again."""
 
+import json
+
 import pytest
 from waiting import eventually
 
+from browser.device import SHADES
 from browser.place import JOURNAL
 
 WAITS = "Does not count yet: another person has to agree too"
@@ -27,6 +30,21 @@ def agree(device, token):
     device.see("Read, then sign")
     device.press("Sign")
     device.see("Signed")
+
+
+def sees_the_files(device, token):
+    """Opens what is asked for: the text, the picture and the scan, each in full."""
+    device.go(f"#offer={token}")
+    device.see("What you are asked")
+    device.page.get_by_text("you and whoever decides with you can open them").wait_for()
+    for name in ("narrative.md", "ct-slice.dcm", "photograph.jpg"):
+        device.press(f"Open: {name}")
+    device.page.get_by_text("A person in midlife came to us").wait_for()
+    picture = device.page.get_by_role("img", name="Picture photograph.jpg")
+    picture.wait_for()
+    assert picture.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 0
+    device.page.get_by_role("img", name="One layer of the scan ct-slice.dcm").wait_for()
+    assert device.page.evaluate(SHADES) > 50, "a scan is shown, not a black square"
 
 
 def renew(device):
@@ -54,6 +72,8 @@ def test_two_who_decide_together_agree_again_each_on_her_own_device(joined, visi
     hers.see("My consents")
     record = place.register(invitation, hers.join(place))
     token = place.offer(record)
+    sees_the_files(hers, token)
+    hers.look("49-together-material")
 
     def asked():
         return place.recipient().ask(record, "case-report", "journal", items=["narrative.md"]).reason
@@ -99,6 +119,17 @@ def test_two_who_decide_together_agree_again_each_on_her_own_device(joined, visi
     assert [states(device)[-2:] for device in (ours, hers)] != [["In force"] * 2] * 2
     eventually(lambda: standings(old) == ["revoked", "revoked"])
     assert asked() == "permitted"
+    # An older record may hold no key for her: she is told, and can still read and decide.
+    with place.stack.services.store.begin() as tx:
+        deleted = "DELETE FROM wraps WHERE record = ? AND reader IN (SELECT value FROM json_each(?))"
+        stewards = tx.record(record).record.stewards
+        tx._db.exec_driver_sql(deleted, (record, json.dumps(stewards)))
+    hers.go(f"#offer={token}")
+    hers.see("What you are asked")
+    hers.page.get_by_text("You have no key to these files").wait_for()
+    assert hers.page.get_by_role("button", name="Open: ").count() == 0
+    hers.look("55-together-closed")
+    sees_the_files(ours, token)
     # Either of them stops it alone, also from her words on another device; and the other reads who did.
     found = visit()
     found.open()

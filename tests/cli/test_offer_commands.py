@@ -1,12 +1,19 @@
 """An offer in the terminal: read in her language, asked about, taken in part, declined."""
 
+from pathlib import Path
+
 import pytest
 
+from cli.running import CHEAP, PASSPHRASE
 from cli.test_commands import ask
+from cli.town import TITLE
 from ledger.documents import load_template
 from ledger.model import address
 from ledger.summary import matches
 from ledger.typed_data import struct_hash
+from wallet.book import Book
+from wallet.keys import new_words
+from wallet.patient import Patient
 
 pytestmark = pytest.mark.node
 
@@ -53,6 +60,23 @@ def test_an_offer_is_read_in_her_language_with_its_form_and_terms(volens, town):
     assert spoken["de"] in shown.out
     assert "--item narrative.md   --purpose case-report   --channel journal, social:mastodon" in shown.out  # not “*”
     volens(*read, "nowhere", "--language", "fr").refused(2, "Known are en, de, es, ar")
+
+
+def test_a_steward_opens_the_files_too_and_is_told_when_she_has_no_key_to_them(volens, town):
+    (folder, invitation), institution = town.case(), town.institution()
+    other = institution.invite(TITLE)
+    mother = Patient(Book.create(town.folder / "mother", new_words(), PASSPHRASE, cost=CHEAP), town.client())
+    mother.join(other)
+    _, record = institution.register(folder, invitation, stewards=[other])
+    offer = institution.offer(record, [institution.draft(record, town.form, town.proposal())])
+    read = ("wallet", "open", offer, "--wallet", town.folder / "mother", *town.open, "--url", town.url, "--out")
+    (opened,) = volens(*read, "hers", "--json").json["files"]
+    assert Path(opened).name == NOTES
+    assert "no key" not in volens(*read, "again").out
+    with town.stack.services.store.begin() as tx:
+        tx._db.exec_driver_sql("DELETE FROM wraps WHERE reader = ?", (mother.book.cases[0].subject,))
+    assert volens(*read, "closed", "--json").json["files"] == []
+    assert "Sie haben keinen Schlüssel zu diesen Dateien" in volens(*read, "closed", "--language", "de").out
 
 
 def test_less_than_is_asked_is_signed_in_her_language(volens, town, tmp_path):

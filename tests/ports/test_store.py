@@ -8,7 +8,7 @@ from alembic.command import downgrade
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from postgres import Postgres
-from sqlalchemy import func, insert, inspect, select
+from sqlalchemy import MetaData, Table, func, insert, inspect, select
 
 from ledger.adapters import store as sql
 from ledger.adapters.store import _MIGRATIONS, SqlStore, SqlTransaction, migrate, open_engine
@@ -233,13 +233,13 @@ def test_facts_are_overwritten(store):
 
 
 def stored_record():
-    items = tuple(StoredItem(item, HASHES[n], 100 + n, f"cw1.{n}", bytes([n]) * 3) for n, item in enumerate(W.items))
+    items = tuple(StoredItem(item, HASHES[n], 100 + n, f"cw1.{n}") for n, item in enumerate(W.items))
     return StoredRecord(W.record, W.record_hash, parse_signature(W.record_signature), items)
 
 
 def test_a_record_comes_back_with_its_items_in_order(store):
     with store.begin() as tx:
-        tx.add_record(stored_record(), START)
+        tx.add_record(stored_record(), {}, START)
     with store.begin() as tx:
         assert tx.record(W.record_hash) == stored_record()
         assert tx.records_of(PATIENT) == [W.record_hash]
@@ -247,6 +247,35 @@ def test_a_record_comes_back_with_its_items_in_order(store):
         assert tx.record(HASHES[0]) is None
         assert tx.item_by_digest(HASHES[6]) is None
         assert tx.records_of(JOURNAL) == []
+
+
+def test_item_keys_are_kept_by_reader_in_the_order_of_the_items_and_erased_with_the_record(store):
+    mother = W.mother.address
+    wraps = {PATIENT: [b"hers" * 300, b"\0"], mother: [b"\xff", b"her mother's"]}
+    with store.begin() as tx:
+        tx.add_record(stored_record(), wraps, START)
+    with store.begin() as tx:
+        assert tx.wraps(W.record_hash, PATIENT) == (b"hers" * 300, b"\0")
+        assert tx.wraps(W.record_hash, mother) == (b"\xff", b"her mother's")
+        assert tx.wraps(W.record_hash, HOSPITAL) == tx.wraps(HASHES[0], mother) == ()
+        assert tx.erase(W.record_hash, START)
+        assert tx.wraps(W.record_hash, PATIENT) == tx.wraps(W.record_hash, mother) == ()
+
+
+def test_erasing_forgets_the_invitations_of_all_who_had_to_agree_but_not_those_of_others(store):
+    mother, other = W.mother.address, replace(W.record, stewards=(W.mother.address, W.stranger.address))
+    invited = {"one": (HOSPITAL, PATIENT), "two": (HOSPITAL, mother), "three": (JOURNAL, W.stranger.address)}
+    with store.begin() as tx:
+        for name, (controller, subject) in invited.items():
+            tx.add_invitation(name, Invitation(controller, "A case", START))
+            tx.claim_invitation(name, subject, b"a key")
+        tx.add_record(replace(stored_record(), record=other), {}, START)
+        assert tx.erase(W.record_hash, START)
+    with store.begin() as tx:
+        found = {name: tx.invitation(name) for name in invited}
+    assert {(one.title, one.encryption_key) for one in (found["one"], found["two"])} == {("", None)}
+    assert [found[name].subject for name in invited] == [PATIENT, mother, W.stranger.address], "pseudonyms stay used"
+    assert (found["three"].title, found["three"].encryption_key) == ("A case", b"a key")
 
 
 def test_uploads_belong_to_who_uploaded(store):
@@ -634,6 +663,37 @@ def test_a_log_from_before_its_tree_was_kept_gets_one(engine, count):
         assert tx.log_view().root() == LogTree(map(leaf_hash, leaves)).root()
         tx.append_log(b"next", None)
         assert tx.log_view().root() == LogTree(map(leaf_hash, [*leaves, b"next"])).root()
+
+
+def test_what_was_wrapped_to_a_subject_is_kept_on_the_way_up_and_down(engine):
+    migrate(engine, "0011")
+    old = Table("items", MetaData(), autoload_with=engine)
+    item = {"item": {}, "sealed": HASHES[0], "sealed_size": 1, "custody_wrap": "cw1"}
+    with engine.begin() as connection:
+        for record, subject in ((HASHES[1], PATIENT), (HASHES[2], JOURNAL)):
+            kept = {"record": {}, "signature": b"", "at": START}
+            connection.execute(insert(metadata.tables["records"]).values(hash=record, subject=subject, **kept))
+            for position in (1, 0):
+                wrap = b"%d of " % position + subject.encode()
+                connection.execute(insert(old).values(record=record, position=position, subject_wrap=wrap, **item))
+    migrate(engine)
+    with engine.begin() as connection:
+        tx = SqlTransaction(connection)
+        for record, subject in ((HASHES[1], PATIENT), (HASHES[2], JOURNAL)):
+            assert tx.wraps(record, subject) == (b"0 of " + subject.encode(), b"1 of " + subject.encode())
+        assert tx.wraps(HASHES[1], JOURNAL) == ()
+        row = {"record": HASHES[1], "reader": W.mother.address, "position": 0, "wrap": b"a steward's"}
+        connection.execute(insert(metadata.tables["wraps"]).values(**row))
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        downgrade(config, "0011")
+        connection.commit()
+        rows = connection.execute(select(old).order_by(old.c.record, old.c.position)).mappings().all()
+    found = {(row["record"], row["position"]): row["subject_wrap"] for row in rows}
+    of = {HASHES[1]: PATIENT, HASHES[2]: JOURNAL}
+    assert found == {(r, n): b"%d of " % n + who.encode() for r, who in of.items() for n in (0, 1)}
 
 
 def test_migrating_twice_is_harmless(engine):

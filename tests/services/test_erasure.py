@@ -118,21 +118,46 @@ def test_after_a_rotation_older_backups_of_the_key_store_open_nothing_either(for
     everything.close()
 
 
-def test_nothing_readable_is_left_in_any_file(forge, tmp_path):
+def test_the_keys_of_all_who_had_to_agree_are_gone_and_erased_again_when_a_backup_brings_them_back(make_forge):
+    forge = make_forge(stewards=("mother",))
+    people = (forge.world.patient, "patient"), (forge.world.mother, "mother")
+    store, vault = CopiedStore(forge.store), MemoryVault()
+    vault.contents |= forge.vault.contents
+    erase(forge)
+    for again in (False, True):
+        if again:
+            forge.store, forge.vault = store, vault
+            forge.restart()
+            for who, name in people:
+                assert forge.opened(who, name), "the backup had them"
+            assert forge.services.erasure.resume() == 1
+        for who, _ in people:
+            with pytest.raises(Erased):
+                forge.services.records.record(who.address, forge.world.record_hash)
+            assert forge.services.records.wraps(who.address, forge.world.record_hash) == ()
+    store.close()
+
+
+def test_nothing_readable_is_left_in_any_file(make_forge, tmp_path):
+    forge = make_forge(stewards=("mother",))
     w = forge.world
+    forge.consent(by=w.mother)
+    forge.settle()
     forge.ask()
     forge.release()
     forge.services.bundling.capture()
     with forge.store.begin() as tx:
         record = tx.record(w.record_hash)
+        own = [wrap for who in (w.patient, w.mother) for wrap in tx.wraps(w.record_hash, who.address)]
     texts = [w.record.title, *(grant.summary for grant in forge.grants()), *(item.name for item in w.items)]
     salts = [w.record.salt, *(item.salt for item in w.items), *(grant.salt for grant in forge.grants())]
     wraps = [item.custody_wrap for item in record.items] + [forge.keys.get(w.record_hash)]
     patterns = {text: text.encode() for text in (*texts, *(salt[2:] for salt in salts), *wraps)}
     patterns |= {f"escaped {text}": text.encode("ascii", "backslashreplace") for text in texts}
+    patterns |= {f"wrap {place}": wrap[:64] for place, wrap in enumerate(own)}
     patterns |= {f"sealed {name}": data[:200] for name, data in forge.vault.contents.items()}
     store, vault, keys = on_disk(forge, tmp_path)
-    assert len(search(tmp_path, patterns)) >= len(salts) + len(wraps) + 2, "there is something to look for"
+    assert len(search(tmp_path, patterns)) >= len(salts) + len(wraps) + len(own) + 2, "there is something to look for"
     Erasure(store, vault, keys, forge.chain.clock).erase(w.record_hash)
     assert search(tmp_path, patterns) == []
     with store.begin() as tx:

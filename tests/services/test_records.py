@@ -1,5 +1,6 @@
 """Records: who may make them, that everything in them is checked, and that they do not exist for anybody else."""
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -28,7 +29,7 @@ from ledger.model import ZERO_ADDRESS, Approval, Record, Revocation, to_hash
 from ledger.services.consents import check_consent
 from ledger.services.records import INVITATION_LIFE, OFFER_LIFE, Deposit
 from ledger.typed_data import struct_hash
-from scripts.vector_sources.world import CHAIN_ID, DAY, START, World, phrase
+from scripts.vector_sources.world import CHAIN_ID, DAY, START, World, key, phrase
 
 KEY = sealing.EncryptionKey.from_seed(phrase("patient x-wing"))
 NOWHERE = to_hash(phrase("a record that does not exist"))
@@ -145,18 +146,73 @@ def test_a_registered_record_is_whole(listed):
 
 def test_the_patient_can_open_what_is_hers(listed):
     register(listed)
-    stored = listed.services.records.record(listed.world.patient.address, listed.world.record_hash)
-    for entry in stored.items:
-        info = sealing.subject_info(
-            chain_id=CHAIN_ID,
-            registry=listed.domain.registry,
-            record=stored.hash,
-            item=struct_hash(entry.item),
-            subject=listed.world.patient.address,
-        )
-        identity = sealing.hpke_unwrap(entry.subject_wrap, KEY, info)
-        with listed.vault.open(entry.sealed) as sealed:
-            assert sealing.unseal_bytes(sealed.read(), identity) == listed.world.files[entry.item.name]
+    assert listed.opened(listed.world.patient, "patient") == list(listed.world.files.values())
+
+
+def test_each_who_must_agree_opens_the_files_with_her_own_key_and_with_no_other(make_forge):
+    forge = make_forge(stage="registered", stewards=("mother", "father"))
+    w, readers = forge.world, {"patient": forge.world.patient, "mother": forge.world.mother, "father": key("father")}
+    wraps = {name: forge.services.records.wraps(who.address, w.record_hash) for name, who in readers.items()}
+    assert len({wrap for own in wraps.values() for wrap in own}) == 3 * len(w.files)
+    for name, who in readers.items():
+        assert forge.opened(who, name) == list(w.files.values())
+    entries = forge.services.records.record(w.patient.address, w.record_hash).items
+    for owner, own in wraps.items():
+        for name, who in readers.items():
+            for held in readers:
+                for place, wrap in itertools.product(range(2), own):
+                    if (owner, owner, own[place]) == (name, held, wrap):
+                        continue  # hers, for this item
+                    with pytest.raises(Refused):
+                        forge.unseal(entries[place], wrap, w.record_hash, who, held)
+    with pytest.raises(Refused):  # nor as the key of another record
+        forge.unseal(entries[0], wraps["mother"][0], NOWHERE, w.mother, "mother")
+
+
+@pytest.mark.parametrize("who", ["hospital", "journal", "stranger", "mother"])
+def test_nobody_else_is_given_a_key(forge, who):
+    """The institution sealed the files, but what is wrapped to others is theirs."""
+    caller = getattr(forge.world, who).address
+    assert forge.services.records.wraps(caller, forge.world.record_hash) == ()
+
+
+def test_a_steward_of_another_record_is_given_no_key_of_this_one(make_forge):
+    forge = make_forge(stewards=("mother",))
+    w, father = forge.world, key("father")
+    for person in (key("another patient"), father):
+        forge.claim(forge.invite("Another case"), person, "father")
+    other = replace(
+        w.record, subject=key("another patient").address, stewards=(father.address,), title="Another case",
+        salt=to_hash(phrase("another record")),
+    )  # fmt: skip
+    theirs = register(forge, record=other)
+    assert forge.opened(father, "father", theirs) == list(w.files.values())
+    for who, record in ((father, w.record_hash), (w.mother, theirs), (w.patient, theirs)):
+        assert forge.services.records.wraps(who.address, record) == ()
+
+
+def test_for_a_steward_who_answered_no_invitation_of_this_institution_nothing_is_locked(make_forge):
+    """An account of code cannot answer; and no institution finds out by a record who answered another."""
+    forge = make_forge(stage="listed", stewards=("mother", "father"))
+    w = forge.world
+    forge.claim(forge.invite())
+    forge.claim(forge.invite(), w.mother, "mother")
+    with forge.store.begin() as tx:
+        elsewhere = "UPDATE invitations SET controller = ? WHERE subject = ?"
+        tx._db.exec_driver_sql(elsewhere, (w.research.address, w.mother.address))
+    register(forge)
+    assert forge.opened(w.patient, "patient") == list(w.files.values())
+    for who in (w.mother, key("father")):
+        assert forge.services.records.record(who.address, w.record_hash).items
+        assert forge.services.records.wraps(who.address, w.record_hash) == ()
+
+
+def test_who_was_invited_to_another_case_is_not_made_a_steward(make_forge):
+    """A slip at the institution would show her the files of somebody else."""
+    forge = make_forge(stage="listed", stewards=("mother",))
+    forge.claim(forge.invite())
+    forge.claim(forge.invite("Another case"), forge.world.mother, "mother")
+    refused(forge, InvalidMessage, "title")
 
 
 def test_only_the_controller_of_a_record_registers_it(listed):

@@ -132,6 +132,16 @@ def test_a_running_service_goes_on_with_both_and_then_with_the_new_one(forge, mo
     assert custodian.public_key == Master.of(NEW).deposit.public
 
 
+def test_everybody_who_must_agree_opens_the_files_as_before(make_forge):
+    """What is wrapped to a person's own key is none of the master key's."""
+    forge = make_forge(stewards=("mother",))
+    people = (forge.world.patient, "patient"), (forge.world.mother, "mother")
+    rotate(forge.keys, OLD, NEW)
+    forge.restart(masters=lambda: [NEW])
+    for who, name in people:
+        assert forge.opened(who, name) == list(forge.world.files.values())
+
+
 def test_a_service_that_cannot_read_the_new_key_releases_nothing(forge):
     rotate(forge.keys, OLD, NEW)
     with pytest.raises(Untrusted):

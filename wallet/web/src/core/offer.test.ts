@@ -12,7 +12,7 @@ import { domainOf, readDeployment } from "./deployment.ts";
 import { InvalidFile, InvalidInput, Refused } from "./errors.ts";
 import { PatientKeys, SigningKey } from "./keys.ts";
 import { InvalidMessage, type Message } from "./model.ts";
-import { narrow, readOffer } from "./offer.ts";
+import { narrow, readOffer, readWraps } from "./offer.ts";
 import { openItemKey, openSealed, subjectInfo } from "./sealing.ts";
 import { summary } from "./summary.ts";
 import { Domain, hashStruct } from "./typed_data.ts";
@@ -96,7 +96,6 @@ describe("an offer is refused, with the reason", () => {
     ["whose sentence is empty", offered((offer) => (of(offer, "grants", 0)["summary"] = "")), /does not say/],
     ["with no grant", offered((offer) => (offer["grants"] = [])), /must not be empty/],
     ["with a field of a grant more", offered((offer) => (of(offer, "grants", 0)["more"] = 1)), /not a field/],
-    ["with a wrap cut short", offered((offer) => (of(offer, "items", 0)["subjectWrap"] = "0x00")), /1,210 bytes/],
     ["that is none", null, /must be an object/],
   ])("%s", (_, value, said) => {
     expect(refused(value)).toMatch(said);
@@ -168,14 +167,15 @@ describe("a choice", () => {
 
 describe("a sealed part", () => {
   const offer = read(offered());
-  const bytes = vectors.offer.items.map((one) => hexToBytes(one.bytes));
+  const bytes = vectors.items.map((one) => hexToBytes(one.bytes));
+  const wraps = readWraps({ wraps: vectors.items.map(({ wrap }) => wrap) }, offer.items.length);
   const context = (position: number): Uint8Array =>
     subjectInfo({
       chainId: domain.chainId, registry: domain.registry, record: offer.hash, item: offer.items[position]?.hash ?? "", subject: vectors.subject,
     });
 
   test.each(offer.items.map((part, i) => [part.item.name, part, i] as const))("%s opens with her key, and is what the record names", async (name, part, i) => {
-    const identity = await openItemKey(part.subjectWrap, seed, context(i));
+    const identity = await openItemKey(wraps[i] ?? new Uint8Array(), seed, context(i));
     const plain = await openSealed(bytes[i] ?? new Uint8Array(), identity, part.item);
     expect(new TextDecoder().decode(plain)).toBe((vectors.files as Record<string, string>)[name]);
   });
@@ -188,7 +188,7 @@ describe("a sealed part", () => {
   });
 
   test("its key opens in no other place, for nobody else, and not when changed", async () => {
-    const wrap = offer.items[0]?.subjectWrap ?? new Uint8Array();
+    const wrap = wraps[0] ?? new Uint8Array();
     const changed = wrap.slice();
     changed[1200] = (changed[1200] ?? 0) ^ 1;
     await expect(openItemKey(wrap, seed, context(1))).rejects.toThrow(Refused);
@@ -197,6 +197,19 @@ describe("a sealed part", () => {
     await expect(openItemKey(wrap.slice(1), seed, context(0))).rejects.toThrow(Refused);
     await expect(openItemKey(wrap, seed.slice(1), context(0))).rejects.toThrow(InvalidInput);
     expect(() => subjectInfo({ chainId: 1, registry: "0x1", record: offer.hash, item: offer.hash, subject: vectors.subject })).toThrow(InvalidMessage);
+  });
+
+  test.each([
+    ["cut short", ["0x00", vectors.items[1]?.wrap], /1,210 bytes/],
+    ["of one part only", [vectors.items[0]?.wrap], /one for each item/],
+    ["of more parts than there are", Array.from({ length: 3 }, () => vectors.items[0]?.wrap), /at most 2/],
+    ["that are none", undefined, /must be a list/],
+  ])("keys %s are refused", (_, given, said) => {
+    expect(() => readWraps({ wraps: given }, 2)).toThrow(said);
+  });
+
+  test("may be closed to her", () => {
+    expect(readWraps({ wraps: [] }, 2)).toEqual([]);
   });
 
   test("a wrap of something that is no item key is refused", async () => {
@@ -210,7 +223,7 @@ describe("a sealed part", () => {
     const [part] = offer.items;
     const [sealed] = bytes;
     if (part === undefined || sealed === undefined) throw new Error("The vector has no part.");
-    const identity = await openItemKey(part.subjectWrap, seed, context(0));
+    const identity = await openItemKey(wraps[0] ?? new Uint8Array(), seed, context(0));
     const changed = sealed.slice();
     changed[sealed.length - 1] = (changed[sealed.length - 1] ?? 0) ^ 1;
     const header = sealed.slice();

@@ -10,15 +10,13 @@ import { matches, summary } from "./summary.ts";
 import { hashStruct, recover, type Domain } from "./typed_data.ts";
 import { purposeLabel } from "./vocabulary.ts";
 
-/** One part of a record: its opening, its hash, and how to fetch and open its sealed bytes. */
+/** One part of a record: its opening, its hash, and how to fetch its sealed bytes. */
 export interface OfferedItem {
   readonly item: Message<"Item">;
   readonly hash: string;
   /** SHA-256 of the sealed bytes, and how many there are. */
   readonly sealed: string;
   readonly sealedSize: number;
-  /** The item key, wrapped to the subject: 1,210 bytes. */
-  readonly subjectWrap: Uint8Array;
 }
 
 /** A record that its controller signed, every part of it shown. */
@@ -49,7 +47,7 @@ export interface Choice {
 }
 
 /**
- * Read a record as its subject receives it (`GET /v1/records`, `GET /v1/offers/{token}`).
+ * Read a record as who must agree receives it (`GET /v1/records`, `GET /v1/offers/{token}`).
  *
  * @throws InvalidMessage a field is wrong, an item is not of the record, or one is not shown.
  * @throws Refused the controller did not sign it.
@@ -71,6 +69,23 @@ export function readRecord(value: unknown, domain: Domain): OwnRecord {
   }
   if (signer !== record.controller) throw new Refused("The record is not signed by its controller.");
   return Object.freeze({ record, hash: hex(hashStruct("Record", record)), items });
+}
+
+/**
+ * Read the keys of a record's items that are wrapped to who asks (`GET /v1/records/{record}`), in the order of the items.
+ *
+ * @returns 1,210 bytes for each item; nothing where the files were not locked for her.
+ * @throws InvalidMessage they are not that.
+ */
+export function readWraps(value: unknown, items: number): readonly Uint8Array[] {
+  const wraps = list(members(value, "record").get("wraps"), "wraps", (wrap, field) => {
+    if (typeof wrap !== "string" || !/^0x[0-9a-f]{2420}$/.test(wrap)) {
+      throw new InvalidMessage(field, "must be 1,210 bytes in hexadecimal");
+    }
+    return hexToBytes(wrap.slice(2));
+  }, items);
+  if (wraps.length !== 0 && wraps.length !== items) throw new InvalidMessage("wraps", "must be one for each item");
+  return wraps;
 }
 
 /**
@@ -163,13 +178,9 @@ function readProposal(
 function readItem(value: unknown, field: string): OfferedItem {
   const given = members(value, field);
   const item = read("Item", given.get("item"));
-  const wrap = given.get("subjectWrap");
-  if (typeof wrap !== "string" || !/^0x[0-9a-f]{2420}$/.test(wrap)) {
-    throw new InvalidMessage(`${field}.subjectWrap`, "must be 1,210 bytes in hexadecimal");
-  }
   return Object.freeze({
     item, hash: hex(hashStruct("Item", item)), sealed: hash32(given.get("sealed"), `${field}.sealed`),
-    sealedSize: integer(given.get("sealedSize"), `${field}.sealedSize`), subjectWrap: hexToBytes(wrap.slice(2)),
+    sealedSize: integer(given.get("sealedSize"), `${field}.sealedSize`),
   });
 }
 

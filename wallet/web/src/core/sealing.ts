@@ -28,6 +28,7 @@ export interface SubjectContext {
   /** `hashStruct` of the Record and of the Item. */
   readonly record: string;
   readonly item: string;
+  /** Whose consent it is: the record's subject, or a steward. */
   readonly subject: string;
 }
 

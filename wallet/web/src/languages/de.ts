@@ -144,6 +144,8 @@ export const de: Catalogue = {
   "offer.step": "Schritt {step} von {of}",
   "offer.items.title": "Sehen Sie sich Ihr Material an",
   "offer.items.lead": "Das sind genau die Dateien, die geteilt würden. Sie sind verschlossen; nur Sie können sie hier öffnen.",
+  "offer.items.together": "Das sind genau die Dateien, die geteilt würden. Sie sind verschlossen; Sie und wer mit Ihnen entscheidet können sie öffnen.",
+  "offer.items.closed": "Sie haben keinen Schlüssel zu diesen Dateien und können sie hier nicht öffnen. Sehen Sie sie mit der Person an, um die es geht, bevor Sie entscheiden.",
   "offer.item.open": "Öffnen",
   "offer.item.opened": "Das ist genau die Datei, die geteilt würde.",
   "offer.item.opening": "{name} wird geöffnet …",

@@ -147,6 +147,8 @@ export const en = {
   "offer.step": "Step {step} of {of}",
   "offer.items.title": "Look at your material",
   "offer.items.lead": "These are the very files that would be shared. They are locked; only you can open them here.",
+  "offer.items.together": "These are the very files that would be shared. They are locked; you and whoever decides with you can open them.",
+  "offer.items.closed": "You have no key to these files, so you cannot open them here. Before you decide, look at them together with the person they are about.",
   "offer.item.open": "Open",
   "offer.item.opened": "This is exactly the file that would be shared.",
   "offer.item.opening": "Opening {name} …",

@@ -144,6 +144,8 @@ export const es: Catalogue = {
   "offer.step": "Paso {step} de {of}",
   "offer.items.title": "Mire su material",
   "offer.items.lead": "Estos son los archivos exactos que se compartirían. Están cerrados; solo usted puede abrirlos aquí.",
+  "offer.items.together": "Estos son los archivos exactos que se compartirían. Están cerrados; usted y quien decide con usted pueden abrirlos.",
+  "offer.items.closed": "Usted no tiene la llave de estos archivos, así que no puede abrirlos aquí. Antes de decidir, mírelos junto con la persona de la que tratan.",
   "offer.item.open": "Abrir",
   "offer.item.opened": "Este es exactamente el archivo que se compartiría.",
   "offer.item.opening": "Abriendo {name} …",

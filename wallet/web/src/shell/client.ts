@@ -233,6 +233,11 @@ export class Client {
     return list(await this.#json("GET", "/v1/records", { as: key }), "records", (value) => value);
   }
 
+  /** A record, unchecked: give it to `readRecord`, and the keys in it that are wrapped to this pseudonym to `readWraps`. */
+  record(key: SigningKey, record: string): Promise<unknown> {
+    return this.#json("GET", `/v1/records/${hash32(record, "record")}`, { as: key });
+  }
+
   /** Every grant of a record, and whether it stands now. */
   async grants(key: SigningKey, record: string): Promise<readonly Standing[]> {
     const answer = await this.#json("GET", `/v1/records/${hash32(record, "record")}/grants`, { as: key });

@@ -1,4 +1,8 @@
+import { Chacha20Poly1305 } from "@hpke/chacha20poly1305";
+import { CipherSuite, HkdfSha256 } from "@hpke/core";
+import { XWing } from "@hpke/hybridkem-x-wing";
 import { ed25519 } from "@noble/curves/ed25519.js";
+import { keccak_256 } from "@noble/hashes/sha3.js";
 import { bytesToHex, concatBytes, hexToBytes, utf8ToBytes } from "@noble/hashes/utils.js";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 
@@ -8,14 +12,15 @@ import { grantHash, openBook, type Case, type Named } from "../core/book.ts";
 import { canonical } from "../core/canonical.ts";
 import { domainOf, readDeployment } from "../core/deployment.ts";
 import { InvalidFile, InvalidInput, Refused, Unavailable, WrongChain } from "../core/errors.ts";
-import { PatientKeys } from "../core/keys.ts";
+import { PatientKeys, SigningKey } from "../core/keys.ts";
 import { documentHash } from "../core/documents.ts";
 import type { Message } from "../core/model.ts";
 import { LogAlarm } from "../core/log.ts";
 import { narrow } from "../core/offer.ts";
 import { renewed } from "../core/renewal.ts";
 import { PATHS, isSigned, readSigned, type RelayedType, type SignedMessage } from "../core/signed_message.ts";
-import { recover } from "../core/typed_data.ts";
+import { openItemKey, subjectInfo } from "../core/sealing.ts";
+import { hashStruct, recover } from "../core/typed_data.ts";
 import { personalDigest } from "../core/siwe.ts";
 import { Client, Problem, part } from "./client.ts";
 import { GAP, Patient, type OpenedOffer } from "./patient.ts";
@@ -28,7 +33,7 @@ const PASSPHRASE = "a passphrase only she knows";
 const keys = new PatientKeys(vectors.words);
 const deployment = readDeployment(vectors.deployment);
 const domain = domainOf(deployment);
-const [narrative] = vectors.offer.items;
+const [narrative] = vectors.items;
 
 const nameOf = (grant: Message<"Grant">): Named => ({ subject: vectors.subject, grant: grantHash(grant) });
 
@@ -47,6 +52,8 @@ class FakeService {
   readonly sessions = new Map<string, string>();
   readonly claimed = new Map<string, string>();
   records: unknown[] = [];
+  /** The item keys that are wrapped to the vectors' pseudonym. */
+  wraps: readonly string[] = vectors.items.map(({ wrap }) => wrap);
   log = { note: "", entries: [] as unknown[], proof: [] as unknown[] };
   deployment: object = vectors.deployment;
   readonly secret = new Uint8Array(32).fill(9);
@@ -70,7 +77,7 @@ class FakeService {
     if (relayed !== undefined) return this.#take(relayed as RelayedType, body);
     if (path.startsWith("/v1/log/proof")) return json({ proof: this.log.proof });
     if (path.startsWith("/v1/items/")) {
-      const found = vectors.offer.items.find(({ sealed }) => path.endsWith(sealed));
+      const found = vectors.items.find(({ sealed }) => path.endsWith(sealed));
       return new Response(new Uint8Array(hexToBytes(found?.bytes ?? "")));
     }
     switch (path) {
@@ -98,6 +105,8 @@ class FakeService {
         return json(vectors.offer);
       case "/v1/records":
         return json(as === vectors.subject ? this.records : []);
+      case `/v1/records/${vectors.offer.id}`:
+        return json({ ...vectors.offer, wraps: as === vectors.subject ? this.wraps : [] });
       case `/v1/records/${vectors.offer.id}/grants`:
         return json(vectors.offer.grants.map((grant, i) => ({
           id: `0x${String(i).repeat(64)}`, grant, subject: vectors.subject, recipientName: "Example Journal", standing: "granted",
@@ -260,6 +269,47 @@ describe("the main job", () => {
     expect(kept.cases[0]?.grants).toEqual([chosen]);
     expect(kept.handed).toHaveLength(1);
     expect(kept.waiting).toEqual([]);
+  });
+
+  test("opens the files for a steward with her own key, wrapped for her part in this record and no other", async () => {
+    const hospital = new SigningKey(keccak_256(utf8ToBytes("volens world: hospital")));
+    const record = { ...vectors.offer.record, subject: keys.subject(7).address, stewards: [vectors.subject] };
+    const hash = `0x${bytesToHex(hashStruct("Record", record))}`;
+    const suite = new CipherSuite({ kem: new XWing(), kdf: new HkdfSha256(), aead: new Chacha20Poly1305() });
+    const seed = keys.encryptionSeed(vectors.index);
+    const { publicKey } = await new XWing().generateKeyPairDerand(seed.slice());
+    const context = { chainId: domain.chainId, registry: domain.registry, subject: vectors.subject };
+    const wrapFor = async (subject: string): Promise<string[]> => Promise.all(vectors.items.map(async ({ item, wrap }) => {
+      const place = { ...context, item: `0x${bytesToHex(hashStruct("Item", item))}` };
+      const identity = await openItemKey(hexToBytes(wrap.slice(2)), seed, subjectInfo({ ...place, record: vectors.offer.id }));
+      const info = new Uint8Array(subjectInfo({ ...place, record: hash, subject })).buffer;
+      const { enc, ct } = await suite.seal({ recipientPublicKey: publicKey, info }, new Uint8Array(utf8ToBytes(identity)).buffer);
+      return `0x${bytesToHex(new Uint8Array(enc))}${bytesToHex(new Uint8Array(ct))}`;
+    }));
+    const shown = {
+      ...vectors.offer, record, id: hash, signature: hospital.signTyped(domain, "Record", record),
+      grants: vectors.offer.grants.map((grant) => ({ ...grant, record: hash })),
+    };
+    let wraps = await wrapFor(vectors.subject);
+    service.break = (path) =>
+      path === "/v1/offers/xyz" ? json(shown) : path === `/v1/records/${hash}` ? json({ ...shown, wraps }) : undefined;
+    const offer = await opened();
+    for (const [i, [, content]] of Object.entries(vectors.files).entries()) {
+      expect(new TextDecoder().decode(await patient.open(offer, i))).toBe(content);
+    }
+    for (const other of [await wrapFor(record.subject), vectors.items.map(({ wrap }) => wrap)]) {
+      wraps = other;
+      await expect(patient.open(await patient.offer("xyz"), 0)).rejects.toThrow(Refused);
+    }
+  });
+
+  test("reads an offer whose files are closed to her, and opens none of them", async () => {
+    service.wraps = [];
+    const offer = await opened();
+    expect(offer.wraps).toEqual([]);
+    expect(offer.grants).toHaveLength(2);
+    await expect(patient.open(offer, 0)).rejects.toThrow(InvalidInput);
+    expect(service.seen.some(({ path }) => path.startsWith("/v1/items/"))).toBe(false);
   });
 
   test("signs nothing whose sentence is not its own, or of another record", async () => {

@@ -8,7 +8,7 @@ import { readForm, readTerms, type Form, type Terms } from "../core/documents.ts
 import { InvalidInput, InvalidProof, Unavailable, WrongChain } from "../core/errors.ts";
 import { first, follow, verifyEntry } from "../core/log.ts";
 import { CLOCKS_APART, LONGEST_CONSENT, RIGHT_GRANT, RIGHT_REVOKE, address, read, type Message } from "../core/model.ts";
-import { readOffer, readRecord, type Offer } from "../core/offer.ts";
+import { readOffer, readRecord, readWraps, type Offer } from "../core/offer.ts";
 import { verifyReceipt } from "../core/receipts.ts";
 import { oldMayEnd, termsOf } from "../core/renewal.ts";
 import { sign, type RelayedType, type SignedMessage } from "../core/signed_message.ts";
@@ -39,10 +39,14 @@ export interface Sent {
 /** An entry of the access log that is proven to be in the log. */
 export type Access = Readonly<Record<string, unknown>>;
 
-/** A checked offer, with the Directory's names and the forms its grants refer to, by hash. */
+/**
+ * A checked offer, with the Directory's names and the forms its grants refer to, by hash. `wraps` are the keys of its items in
+ * their order, wrapped to her; none where the files were not locked for her, a steward who answered too late or long ago.
+ */
 export interface OpenedOffer extends Offer {
   readonly names: ReadonlyMap<string, string>;
   readonly forms: ReadonlyMap<string, Form>;
+  readonly wraps: readonly Uint8Array[];
 }
 
 /**
@@ -179,8 +183,10 @@ export class Patient {
     for (const hash of new Set(offer.grants.map(({ form }) => form))) {
       forms.set(hash, readForm(await this.#client.document(hash), hash));
     }
+    const own = await this.#client.record(this.#wallet.keys.subject(offer.case.index), offer.hash);
+    const wraps = readWraps(own, offer.items.length);
     await this.#wallet.change((contents) => withCase(contents, { ...caseOf(contents, offer.case.subject), record: offer.hash }));
-    return Object.freeze({ ...offer, case: { ...offer.case, record: offer.hash }, names, forms });
+    return Object.freeze({ ...offer, case: { ...offer.case, record: offer.hash }, names, forms, wraps });
   }
 
   /** The terms of a channel of a form. */
@@ -191,14 +197,14 @@ export class Patient {
   }
 
   /** Open one part of an offer with her own key, so that she sees exactly what would be shared. */
-  async open(offer: Pick<Offer, "case" | "record" | "hash" | "items">, position: number): Promise<Uint8Array> {
+  async open(offer: Pick<OpenedOffer, "case" | "hash" | "items" | "wraps">, position: number): Promise<Uint8Array> {
     const { chainId, registry } = await this.domain();
     const { openItemKey, openSealed, subjectInfo } = await import("../core/sealing.ts");
-    const part = offer.items[position];
-    if (part === undefined) throw new InvalidInput("There is no such part.");
+    const [part, wrap] = [offer.items[position], offer.wraps[position]];
+    if (part === undefined || wrap === undefined) throw new InvalidInput("There is no such part.");
     const { index, subject } = offer.case;
     const info = subjectInfo({ chainId, registry, record: offer.hash, item: part.hash, subject });
-    const identity = await openItemKey(part.subjectWrap, this.#wallet.keys.encryptionSeed(index), info);
+    const identity = await openItemKey(wrap, this.#wallet.keys.encryptionSeed(index), info);
     const sealed = await this.#client.sealed(this.#wallet.keys.subject(index), part.sealed, part.sealedSize);
     return openSealed(sealed, identity, part.item);
   }

@@ -82,6 +82,7 @@ function step(app: App, number: number): HTMLElement {
 function look(app: App, draft: Draft): Screen {
   const { page } = app;
   const { offer } = draft;
+  const closed = offer.wraps.length === 0;
   const cards = offer.items.map(({ item }, position) => {
     const shown = h("div", { "aria-live": "polite" });
     const open = page.button({ text: page.t("offer.item.open"), name: `${page.t("offer.item.open")}: ${item.name}` }, async () => {
@@ -104,7 +105,7 @@ function look(app: App, draft: Draft): Screen {
     return h("section", { class: "card" },
       h("h3", {}, h("bdi", {}, item.name)),
       h("p", { class: "hint" }, `${kindOf(page, item)} · ${page.t("offer.item.size", { size })}`),
-      open, shown);
+      !closed && open, shown);
   });
   return {
     title: page.t("offer.title"),
@@ -115,7 +116,9 @@ function look(app: App, draft: Draft): Screen {
         [page.t("offer.case"), h("bdi", {}, offer.record.title)],
       ]), h("p", { class: "hint" }, page.t("offer.until", { date: page.time(offer.expiresAt) }))),
       h("h2", {}, page.t("offer.items.title")),
-      h("p", {}, page.t("offer.items.lead")),
+      closed
+        ? h("div", { class: "warning" }, h("p", {}, page.t("offer.items.closed")))
+        : h("p", {}, page.t(offer.record.stewards.length > 0 ? "offer.items.together" : "offer.items.lead")),
       ...cards,
       questions(app, draft),
       h("div", { class: "actions" },
