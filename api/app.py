@@ -39,7 +39,7 @@ from api.routes import (
     releases,
     sign_in,
 )
-from api.services import Services
+from api.services import MOST_CONSENTS, MOST_QUESTIONS, Services
 from api.settings import Settings, master_keys, read_key, vault_secret
 from ledger.adapters.chain import Web3Chain, Web3Sender, address_of
 from ledger.adapters.keys import SqlKeys
@@ -229,7 +229,8 @@ def assemble(
         index=index,
         digests=Digests(index),
         questions=questions,
-        gatherer=Gatherer(questions.answer),
+        asked=Gatherer(questions.answer, MOST_QUESTIONS, lambda one: len(one.questions)),
+        consented=Gatherer(intake.take, MOST_CONSENTS),
         gate=Gate(**shared, integrity=integrity, custodian=custodian, max_age=settings.max_head_age),
         intake=intake,
         relays=Relays(
@@ -381,7 +382,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
 
     app.add_middleware(Idempotency, services=services)
-    app.quick = access.quick()
+    app.quick = access.QUICK | {path: Idempotency(app, services) for path, app in consents.QUICK.items()}
     around: dict[str, Any] = {"limits": services.limits, "metrics": services.metrics, "quick": app.quick}
     app.edge = Edge(app, **around)
     app.add_middleware(Edge, **around)

@@ -62,7 +62,7 @@ class Edge:
             self._limits.address(scope)
             if scope["method"] == "POST" and (quick := self._quick.get(scope["path"])) is not None:
                 route = scope["path"]
-                await quick(scope, receive, marked)
+                await quick(scope, _sized(scope, receive), marked)
             else:
                 await self._app(scope, _sized(scope, receive), marked)
         except TooManyRequests as error:

@@ -105,20 +105,24 @@ def install(app: FastAPI) -> None:
     """Make the app answer every failure in the house style."""
 
     app.exception_handler(errors.VolensError)(ours)
+    app.exception_handler(RequestValidationError)(form)
+    app.exception_handler(HTTPException)(http)
 
-    @app.exception_handler(RequestValidationError)
-    def _form(request: Request, error: RequestValidationError) -> Response:
-        found = [{"field": ".".join(map(str, e["loc"][1:])) or "body", "problem": e["msg"]} for e in error.errors()]
-        detail = "; ".join(f"{e['field']}: {e['problem']}" for e in found)[:500]
-        return problem(request, 400, "invalid_input", detail, errors=found)
 
-    @app.exception_handler(HTTPException)
-    def _http(request: Request, error: HTTPException) -> Response:
-        status = error.status_code
-        code = "invalid_input" if status == 400 else HTTPStatus(status).name.lower()
-        answer = problem(request, status, code, _SENTENCES.get(status, str(error.detail)))
-        answer.headers.update(error.headers or {})  # Allow, for a wrong method
-        return answer
+def form(request: Request, error: RequestValidationError) -> Response:
+    """The answer to a body or a query of the wrong form."""
+    found = [{"field": ".".join(map(str, e["loc"][1:])) or "body", "problem": e["msg"]} for e in error.errors()]
+    detail = "; ".join(f"{e['field']}: {e['problem']}" for e in found)[:500]
+    return problem(request, 400, "invalid_input", detail, errors=found)
+
+
+def http(request: Request, error: HTTPException) -> Response:
+    """The answer to what the framework refuses by itself."""
+    status = error.status_code
+    code = "invalid_input" if status == 400 else HTTPStatus(status).name.lower()
+    answer = problem(request, status, code, _SENTENCES.get(status, str(error.detail)))
+    answer.headers.update(error.headers or {})  # Allow, for a wrong method
+    return answer
 
 
 def ours(request: Request, error: errors.VolensError) -> Response:

@@ -10,7 +10,7 @@ from api.limits import Limits
 from api.metrics import Metrics
 from api.settings import Settings
 from ledger.deployment import Deployment
-from ledger.ports import Keys, Store, Vault
+from ledger.ports import Keys, Relay, Store, Vault
 from ledger.services.access_log import AccessLog
 from ledger.services.bundling import Bundling
 from ledger.services.changes import Feed
@@ -19,8 +19,8 @@ from ledger.services.custody import Custodian
 from ledger.services.digests import Digests
 from ledger.services.erasure import Erasure
 from ledger.services.index import Index
-from ledger.services.intake import Intake
-from ledger.services.questions import Questions
+from ledger.services.intake import HandedIn, Intake
+from ledger.services.questions import Answer, Asked, Questions
 from ledger.services.records import Records
 from ledger.services.references import References
 from ledger.services.relay import Relays
@@ -29,6 +29,10 @@ from ledger.services.sign_in import SignIns
 
 WITHDRAWALS = 8
 """Threads that only withdrawals use."""
+MOST_QUESTIONS = 512
+"""Questions that are answered in one unit of work, unless one asker has more."""
+MOST_CONSENTS = 32
+"""Consents that are taken in one unit of work: nobody waits long for the others."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Services:
     index: Index
     digests: Digests
     questions: Questions
-    gatherer: Gatherer
+    asked: Gatherer[Asked, list[Answer]]
+    consented: Gatherer[HandedIn, Relay | None]
     gate: Gate
     intake: Intake
     relays: Relays

@@ -1,23 +1,20 @@
 """OpenID AuthZEN Authorization API 1.0: may this recipient do this with this record, now?"""
 
 import hashlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import msgspec
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.routing import APIRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import errors
 from api.deps import signed_in
+from api.quick import Endpoint, Plain, json_response, quick, read_json
 from api.services import Services
 from ledger import vocabulary
 from ledger.decisions import Reason
-from ledger.errors import InvalidInput, InvalidMessage, NotAuthorised, VolensError
+from ledger.errors import InvalidInput, InvalidMessage, NotAuthorised
 from ledger.evidence import Question
 from ledger.model import ZERO_ADDRESS, ZERO_HASH, Address, Hash, hash32
 from ledger.ports import Transaction
@@ -26,7 +23,6 @@ from ledger.services.questions import Answer, Asked, require_writable
 from ledger.tokens import make_token, read_token
 
 ACTIONS = ("view", "publish", "use", "release")
-MAX_BODY = 2**20
 MAX_BATCH = 500
 """Questions in one request."""
 MAX_PAGE = 100
@@ -45,15 +41,11 @@ REASON_USER = {
 """Each reason in plain words, by language (BCP 47)."""
 
 
-class Plain(APIRoute):
-    """A route whose endpoint takes the request as it is: no dependency is solved, no model is built.
+class SignedInFirst(Plain):
+    """Whoever is not signed in hears that before hearing what is wrong with the question."""
 
-    Dependencies it declares are for the OpenAPI document; the endpoint authenticates by itself.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The endpoint. Whoever is not signed in hears that before hearing what is wrong with the question."""
-
+    def get_route_handler(self) -> Endpoint:
+        """The endpoint, with that."""
         return partial(_answered, self.endpoint)
 
 
@@ -66,7 +58,7 @@ async def _answered(endpoint: Callable[..., Any], request: Request) -> Response:
     return answer
 
 
-router = APIRouter(tags=["decisions"], route_class=Plain)
+router = APIRouter(tags=["decisions"], route_class=SignedInFirst)
 
 
 _TAKES: dict[str, Any] = {
@@ -80,7 +72,7 @@ _TAKES: dict[str, Any] = {
 async def configuration(request: Request) -> Response:
     """What this policy decision point serves."""
     url = request.app.state.services.settings.url
-    return _json_response(
+    return json_response(
         {
             "policy_decision_point": url,
             "access_evaluation_endpoint": f"{url}/access/v1/evaluation",
@@ -97,7 +89,7 @@ async def configuration(request: Request) -> Response:
 async def evaluation(request: Request) -> Response:
     """Answer one question. 200 for permit and deny alike; 400 for a question that cannot be understood."""
     use, who, body = await _received(request)
-    return _json_response(await _single(body, who, use))
+    return json_response(await _single(body, who, use))
 
 
 @router.post("/access/v1/evaluations", **_TAKES)
@@ -118,7 +110,7 @@ async def evaluations(request: Request) -> Response:
     stop = SEMANTICS[semantic]
     read = [_tried({**{k: body[k] for k in DEFAULTS if k in body}, **_member(one)}, use) for one in given]
     if not given:
-        return _json_response(await _single(body, who, use))
+        return json_response(await _single(body, who, use))
     if stop is False:
         read = read[: next((i + 1 for i, one in enumerate(read) if isinstance(one, InvalidInput)), len(read))]
     asked = [one for one in read if not isinstance(one, InvalidInput)]
@@ -134,24 +126,7 @@ async def evaluations(request: Request) -> Response:
             told.append(shape(answer, use, one))
             if stop is answer.decision.permitted:
                 break
-    return _json_response({"evaluations": told})
-
-
-def quick() -> dict[str, ASGIApp]:
-    """What is asked most, by path, to be answered without the framework; the routes are there for its description."""
-
-    def app(endpoint: Callable[[Request], Coroutine[Any, Any, Response]]) -> ASGIApp:
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            request = Request(scope, receive)
-            try:
-                found = await _answered(endpoint, request)
-            except VolensError as error:
-                found = errors.ours(request, error)
-            await found(scope, receive, send)
-
-        return answer
-
-    return {"/access/v1/evaluation": app(evaluation), "/access/v1/evaluations": app(evaluations)}
+    return json_response({"evaluations": told})
 
 
 @router.post("/access/v1/search/subject", **_TAKES)
@@ -162,7 +137,7 @@ async def search_subject(request: Request) -> Response:
     asked = read_search(body | {"subject": {"type": kind, "id": use.deployment.did(ZERO_ADDRESS)}}, use)
     page = Page.read(body, str(asked))
     if asked is None or kind != "recipient":
-        return _json_response(await _nothing(who))
+        return json_response(await _nothing(who))
 
     def find() -> dict[str, Any]:
         found = use.questions.recipients(who.address(), asked.question)
@@ -181,7 +156,7 @@ async def search_resource(request: Request) -> Response:
     if page.after:
         hash32(page.after, "page.token")
     if asked is None or kind != "record":
-        return _json_response(await _nothing(who))
+        return json_response(await _nothing(who))
 
     def find() -> dict[str, Any]:
         found, after = use.questions.records(who.address(), asked.question, page.after, page.limit)
@@ -197,7 +172,7 @@ async def search_action(request: Request) -> Response:
     asked = read_search({**_object(body, "the request"), "action": {"name": ACTIONS[0]}}, use)
     page = Page.read(body, str(asked))
     if asked is None:
-        return _json_response(await _nothing(who))
+        return json_response(await _nothing(who))
 
     def find() -> dict[str, Any]:
         found = []
@@ -258,7 +233,7 @@ async def _received(request: Request) -> tuple[Services, Who, Any]:
         NotAuthorised: there is no token. InvalidInput: not JSON.
     """
     use: Services = request.app.state.services
-    who, body = _bearer(request), await _json(request)
+    who, body = _bearer(request), await read_json(request)
     named = [one["resource"] for one in _resources(body) if _is_reference(one["resource"].get("id"))]
     if named:
         found = await to_thread.run_sync(use.references.records, {one["id"] for one in named})
@@ -289,7 +264,7 @@ def _bearer(request: Request) -> Who:
 
 async def _found(find: Callable[[], dict[str, Any]], use: Services) -> Response:
     with use.limits.heavy():
-        return _json_response(await to_thread.run_sync(find))
+        return json_response(await to_thread.run_sync(find))
 
 
 async def _nothing(who: Who) -> dict[str, Any]:
@@ -312,16 +287,12 @@ async def _ask(wanted: list[Wanted], who: Who, use: Services, stop: bool | None 
     )
     snapshots = {one.exact for one in wanted}
     if snapshots <= {None}:
-        return await use.gatherer.ask(asked)
+        return await use.asked.hand(asked)
     exact = snapshots.pop()
     if snapshots or exact is None or asked.fresh:
         raise InvalidMessage("context.consistency", "must name one snapshot for all questions, and nothing else")
     with use.limits.heavy():  # the ledger of that time may have to be replayed
         return await to_thread.run_sync(lambda: use.questions.history(asked, exact))
-
-
-def _json_response(value: Any) -> Response:
-    return Response(msgspec.json.encode(value), media_type="application/json")
 
 
 def _member(value: Any) -> dict[str, Any]:
@@ -486,20 +457,6 @@ def shape(answer: Answer, use: Services, wanted: Wanted) -> dict[str, Any]:
     return {"decision": decision.permitted, "context": context}
 
 
-async def _json(request: Request) -> Any:
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-        raise InvalidInput("Content-Type must be application/json.")
-    data = b""
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MAX_BODY:
-            raise InvalidInput("The request must not be larger than 1 MiB.")
-    try:
-        return msgspec.json.decode(data)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        raise InvalidInput("The request is not JSON.") from None
-
-
 def _object(value: Any, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidMessage(name, "must be an object")
@@ -530,3 +487,7 @@ def _digest(value: Any) -> Hash:
     if not isinstance(value, str) or not value.startswith("sha256:"):
         raise InvalidMessage("action.properties.digests", "must be sha256: and 64 hexadecimal digits")
     return hash32("0x" + value.removeprefix("sha256:"), "action.properties.digests")
+
+
+QUICK = {f"/access/v1/{one.__name__}": quick(partial(_answered, one)) for one in (evaluation, evaluations)}
+"""What answers POST without the framework, by path; the routes are there for its description."""

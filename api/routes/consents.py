@@ -3,9 +3,10 @@
 from typing import Any
 
 from anyio import to_thread
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 
 from api.deps import Use
+from api.quick import Plain, json_response, quick, read_body, read_json
 from api.schemas import RelayAccepted, RelayStatus, SignedFor
 from api.services import Services
 from ledger.errors import NotFound
@@ -18,10 +19,33 @@ from ledger.typed_data import parse_signature
 router = APIRouter(prefix="/v1", tags=["consents"])
 
 
-@router.post("/consents", status_code=202)
-def consent(body: SignedFor, use: Use) -> RelayAccepted:
+async def consent(request: Request) -> Response:
     """Record a signed consent. Checked in full before it is accepted; the subject pays nothing."""
-    return _accept(Consent.from_json(body.message), body, use)
+    use: Services = request.app.state.services
+    body = read_body(SignedFor, await read_json(request))
+    given = Consent.from_json(body.message), body.signer, parse_signature(body.signature)
+    relay = await use.consented.hand(given)
+    if relay is None:
+        relay = await to_thread.run_sync(use.intake.accept, *given)
+    return json_response(_accepted(relay, use), 202)
+
+
+router.add_api_route(
+    "/consents",
+    consent,
+    methods=["POST"],
+    status_code=202,
+    response_model=RelayAccepted,
+    route_class_override=Plain,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/SignedFor"}}},
+        }
+    },
+)
+QUICK = {"/v1/consents": quick(consent)}
+"""What answers POST without the framework, by path; the route is there for its description."""
 
 
 @router.post("/revocations", status_code=202)
@@ -72,7 +96,11 @@ async def _withdraw(message: Relayed, body: SignedFor, use: Services) -> RelayAc
 
 def _accept(message: Relayed, body: SignedFor, use: Services) -> RelayAccepted:
     found = use.intake.accept(message, body.signer, parse_signature(body.signature))
-    return RelayAccepted.model_validate(_status(found, use) | {"receipt": found.receipt})
+    return RelayAccepted.model_validate(_accepted(found, use))
+
+
+def _accepted(found: Relay, use: Services) -> dict[str, Any]:
+    return _status(found, use) | {"receipt": found.receipt}
 
 
 def _status(found: Relay, use: Services) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import threading
 from ledger.model import Hash
 from ledger.proofs import Header
 from ledger.services.index import Index
-from ledger.services.together import place
+from ledger.services.places import place
 
 
 class Digests:

@@ -23,7 +23,7 @@ from ledger.model import FUTURE, RIGHT_GRANT, Address, Hash
 from ledger.ports import Chain, Logged, Store, Transaction
 from ledger.proofs import Account, AccountProof, Header
 from ledger.services.endpoints import Endpoints
-from ledger.services.together import place
+from ledger.services.places import place
 from ledger.services.trust import Trust
 from ledger.slots import Proven, ProvenFacts, Slot, head_slot
 from ledger.state import DelegationState, LedgerState, replay

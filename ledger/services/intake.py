@@ -42,7 +42,7 @@ from ledger.sealing import Secret
 from ledger.services.consents import check_consent, deadline_from, latest
 from ledger.services.index import Index, Snapshot
 from ledger.services.messages import IN_BLOCK, relay_id, withdraws
-from ledger.services.together import Together, place
+from ledger.services.places import place
 from ledger.state import LedgerState
 from ledger.typed_data import struct_hash, verify
 
@@ -50,6 +50,8 @@ FRESH = 1.0
 """Seconds old what is known of the chain may be before a subject counts as unknown."""
 ASKED_AT_ONCE = 4
 """Messages for which a node is asked at one time, and as many withdrawals: a slow one must not take every thread."""
+HandedIn = tuple[Consent, Address, bytes]
+"""A consent, who signed it, and the signature."""
 _UNKNOWN = "Nothing is known of this subject, here or on chain, so there is nothing to give or to withdraw."
 
 
@@ -77,7 +79,6 @@ class Intake:
         self.public_key = self._key.public_key().public_bytes_raw()
         self.waiting = threading.Event()
         """Set when a message was accepted: whoever pumps need not wait for its next round."""
-        self._consents = Together(self._take)
 
     def accept(self, message: Relayed, signer: Address, signature: bytes) -> Relay:
         """Store a signed message durably, to be recorded on chain. A withdrawal denies from now on.
@@ -95,10 +96,12 @@ class Intake:
         return relay
 
     def _accept(self, message: Relayed, signer: Address, signature: bytes) -> Relay:
-        if isinstance(message, Consent) and self._signed_by_key(message, signer, signature) is None:
-            relay = self._consents.hand((message, signer, signature))
-            if relay is not None:
-                return relay
+        if isinstance(message, Consent):
+            (taken,) = self.take([(message, signer, signature)])
+            if isinstance(taken, Exception):
+                raise taken
+            if taken is not None:
+                return taken
         by_key = self._check_signature(message, signer, signature)
         name = relay_id(message, signer, None if by_key else signature)
         if not withdraws(message):
@@ -126,12 +129,31 @@ class Intake:
             self._deny(tx, message)
             return self._store_relay(tx, message, signer, signature, by_key)
 
-    def _take(self, given: Sequence[tuple[Consent, Address, bytes]]) -> list[Relay | Exception | None]:
-        """Take consents that were signed by keys, as of one block and in one unit of work.
+    def take(self, given: Sequence[HandedIn]) -> list[Relay | Exception | None]:
+        """Take consents in together, as of one block and in one unit of work; each as `accept` does.
 
         Returns:
-            For each its relay, why there is none, or None where the signer has code, which is to be asked.
+            For each its relay, why there is none, or None where no key signed but code may have: that may take its
+            time, and is for `accept`.
         """
+        by_key = [self._signed_by_key(*one) is None for one in given]
+        taken = iter(self._take([one for one, signed in zip(given, by_key, strict=True) if signed]))
+        made = [next(taken) if signed else None for signed in by_key]
+        if any(isinstance(one, Relay) for one in made):
+            self.waiting.set()
+        return made
+
+    def _take(self, given: Sequence[HandedIn]) -> list[Relay | Exception | None]:
+        try:
+            return self._take_all(given) if given else []
+        except (Unavailable, Untrusted) as error:  # of the node or the store: it is so for all of them
+            return [error for _ in given]
+        except Exception as error:  # noqa: BLE001 (whoever handed it in gets it)
+            if len(given) == 1:
+                return [error]
+            return [made for one in given for made in self._take([one])]  # what is wrong with one is its own problem
+
+    def _take_all(self, given: Sequence[HandedIn]) -> list[Relay | Exception | None]:
         coded = self._chain.with_code({signer for _, signer, _ in given})
         with self._index.at_head() as snapshot, self._store.begin() as tx:
             return [self._take_one(tx, snapshot, *one) if one[1] not in coded else None for one in given]

@@ -11,8 +11,8 @@ from ledger.deployment import Deployment
 from ledger.errors import BadSignature, NotAuthorised, Refused
 from ledger.model import Address
 from ledger.ports import Chain, Store, Transaction
+from ledger.services.places import place
 from ledger.services.records import token_hash
-from ledger.services.together import place
 
 NONCE_LIFE = 300
 TOKEN_LIFE = 900

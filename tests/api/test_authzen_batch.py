@@ -6,7 +6,8 @@ import copy
 import pytest
 from sqlalchemy import event
 
-from api.gathering import MOST, Gatherer
+from api.gathering import Gatherer
+from api.services import MOST_QUESTIONS as MOST
 from ledger.errors import NotAuthorised, Unavailable
 from ledger.evidence import Question
 from ledger.model import Revocation, to_hash
@@ -304,13 +305,13 @@ def test_a_group_takes_what_waits_and_nobody_is_lost(forge):
         return [[copy.copy(one)] for one in asked]
 
     async def play():
-        gatherer = Gatherer(answer)
+        gatherer = Gatherer(answer, MOST, lambda one: len(one.questions))
         asked = [Asked(lambda _: "", (question,)) for _ in range(MOST + 10)]
-        told = await asyncio.gather(*(gatherer.ask(one) for one in asked))
+        told = await asyncio.gather(*(gatherer.hand(one) for one in asked))
         assert [one for (one,) in told] == asked
-        failed = await asyncio.gather(gatherer.ask(Asked(lambda _: "", (question,), True)), return_exceptions=True)
+        failed = await asyncio.gather(gatherer.hand(Asked(lambda _: "", (question,), True)), return_exceptions=True)
         assert isinstance(failed[0], Unavailable)
-        assert await gatherer.ask(asked[0]) == [asked[0]]
+        assert await gatherer.hand(asked[0]) == [asked[0]]
 
     asyncio.run(play())
     assert max(sizes) <= MOST
@@ -326,15 +327,15 @@ def test_those_who_ask_together_again_are_answered_together_and_who_asks_alone_w
         return [[one] for one in asked]
 
     async def play():
-        gatherer = Gatherer(answer)
+        gatherer = Gatherer(answer, MOST, lambda one: len(one.questions))
         asked = Asked(lambda _: "", (w.question(),))
-        await gatherer.ask(asked)
-        await gatherer.ask(asked)
-        await asyncio.gather(*(gatherer.ask(asked) for _ in range(3)))
-        first = asyncio.create_task(gatherer.ask(asked))
+        await gatherer.hand(asked)
+        await gatherer.hand(asked)
+        await asyncio.gather(*(gatherer.hand(asked) for _ in range(3)))
+        first = asyncio.create_task(gatherer.hand(asked))
         for _ in range(5):
             await asyncio.sleep(0)  # it alone is there: a group without lingering would leave now
-        await asyncio.gather(first, gatherer.ask(asked), gatherer.ask(asked))
+        await asyncio.gather(first, gatherer.hand(asked), gatherer.hand(asked))
 
     asyncio.run(asyncio.wait_for(play(), 10))
     assert sizes == [1, 1, 3, 3]

@@ -33,6 +33,7 @@ from ledger.model import (
     Suspension,
     to_hash,
 )
+from ledger.services import intake as intake_module
 from ledger.services import relay as relay_module
 from ledger.services.messages import call_of
 from ledger.summary import with_summary
@@ -140,7 +141,61 @@ def test_a_withdrawal_of_a_consent_on_its_way_keeps_it_from_ever_standing(make_f
     assert forge.reason() == "revoked"
 
 
-# Together
+# Taken in together
+
+
+def taken(forge, *consents, by=None):
+    """What became of consents that were handed in together."""
+    key = by or forge.world.patient
+    return forge.services.intake.take([(one, one.subject, forge.signature(one, key)) for one in consents])
+
+
+def test_of_consents_that_come_together_each_is_taken_or_refused_by_itself(make_forge):
+    forge = make_forge(stage="registered")
+    good, other = (forge.consent_to(another(forge, name)) for name in ("one", "other"))
+    late = forge.consent_to(another(forge, "late"), deadline=-1)
+    first, refused, second = taken(forge, good, late, other)
+    assert isinstance(refused, Expired)
+    assert {status(forge, relay).status for relay in (first, second)} == {"accepted"}
+    assert waiting(forge) == ["Consent", "Consent"]
+    assert taken(forge, forge.consent_to(another(forge, "forged")), by=forge.world.stranger) == [None], (
+        "code may say so"
+    )
+    assert waiting(forge) == ["Consent", "Consent"]
+
+
+def test_a_defect_in_one_of_them_is_not_the_others_problem(make_forge, monkeypatch):
+    forge = make_forge(stage="registered")
+    check, broken = intake_module.check_consent, forge.consent_to(another(forge, "broken"))
+
+    def breaks(tx, consent, *others):
+        if consent == broken:
+            raise ZeroDivisionError
+        return check(tx, consent, *others)
+
+    monkeypatch.setattr(intake_module, "check_consent", breaks)
+    first, defect, second = taken(
+        forge, forge.consent_to(another(forge, "one")), broken, forge.consent_to(another(forge, "other"))
+    )
+    assert isinstance(defect, ZeroDivisionError)
+    assert {status(forge, relay).status for relay in (first, second)} == {"accepted"}
+
+
+def test_a_node_that_does_not_answer_is_asked_once_for_all_of_them(make_forge):
+    forge = make_forge(stage="registered")
+    forge.chain.faults.unreachable = True
+    asked, forge.chain.with_code = [], lambda whom: asked.append(whom) or unanswered()
+    consents = [forge.consent_to(another(forge, f"grant {number}")) for number in range(3)]
+    assert all(isinstance(one, LedgerUnavailable) for one in taken(forge, *consents))
+    assert len(asked) == 1
+    assert waiting(forge) == []
+
+
+def unanswered():
+    raise LedgerUnavailable("silence")
+
+
+# Sent together
 
 
 def consents(forge, count):
@@ -658,7 +713,7 @@ def test_a_delegate_who_was_seen_before_may_withdraw_while_the_chain_is_out_of_r
     forge.reason()
     forge.chain.faults.unreachable = True
     forge.accept(Revocation(w.patient.address, (w.grant(),)), by=w.mother)
-    assert denials(forge) == [("revoked", w.patient.address, struct_hash(w.grant()))]
+    assert ("revoked", w.patient.address, struct_hash(w.grant())) in denials(forge)
 
 
 def test_a_delegate_whose_right_was_taken_away_does_not_get_there_first(forge):
