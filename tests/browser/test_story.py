@@ -28,6 +28,12 @@ def stored(device):
     )
 
 
+def speak(device, code):
+    device.page.locator("#language").select_option(code)
+    device.page.wait_for_function("(code) => document.documentElement.lang === code", arg=code)
+    device.page.locator("main:not([aria-busy])").wait_for()
+
+
 def test_from_the_invitation_to_the_last_consent_taken_back(visit, place):
     device = visit()
     invitation = place.institution().invite(TITLE)
@@ -86,6 +92,18 @@ def test_from_the_invitation_to_the_last_consent_taken_back(visit, place):
     sign = device.page.get_by_role("button", name="Sign", exact=True)
     assert sign.is_disabled(), "a hand that was about to press Next must not sign"
     device.look("09-review")
+    speak(device, "de")
+    device.page.get_by_text("Gehen Sie einen Schritt zurück, dann wird es in dieser geschrieben.").wait_for()
+    assert device.page.locator(".sentence").inner_text() == sentence, "what she chose is what she signs"
+    device.press("Etwas ändern")
+    device.press("Prüfen, was ich unterschreibe")
+    device.see("Lesen Sie, dann unterschreiben Sie")
+    assert device.page.locator(".sentence").inner_text().startswith(f"„{JOURNAL}“ darf nur diesen Teil")
+    speak(device, "en")
+    device.press("Change something")
+    device.press("Check what I will sign")
+    device.see("Read, then sign")
+    assert device.page.locator(".sentence").inner_text() == sentence
     sign.click()
     device.see("Signed")
     device.look("10-signed")
@@ -128,8 +146,13 @@ def test_from_the_invitation_to_the_last_consent_taken_back(visit, place):
     device.press(f"Stop: {JOURNAL}")
     device.see("Stop sharing?")
     device.look("14-stop")
+    speak(device, "de")
+    device.see("Teilen beenden?")
+    assert "Sobald Sie bestätigen" in device.page.locator("main").inner_text(), "all of a screen changes its language"
+    assert "stop" not in device.page.locator("main").inner_text().lower()
+    speak(device, "en")
     device.press("Yes, stop it")
-    device.page.get_by_text("Stopped. New questions get a no from now on.").last.wait_for()
+    device.page.locator("main .lead").get_by_text("Stopped. New questions get a no from now on.").wait_for()
     assert reason() == "revoked"
     device.follow("My consents")
     assert device.page.locator("article .state").inner_text() in (

@@ -209,6 +209,7 @@ export const ar: Catalogue = {
   "review.title": "اقرأ ثم وقّع",
   "review.lead": "هذا كل ما توقّعه. لا يوجد شيء آخر.",
   "review.sentences": "ما تسمح به",
+  "review.language": "هذا مكتوب باللغة التي كنت تقرأ بها. ارجع خطوة واحدة فيُكتب بهذه اللغة.",
   "review.ends": "بهذا تُنهي أيضاً الموافقة نفسها بالنموذج القديم.",
   "review.not": "قلت لا لـ: {names}",
   "review.late": "يمكنك التوقيع حتى {time}.",

@@ -212,6 +212,7 @@ export const en = {
   "review.title": "Read, then sign",
   "review.lead": "This is all that you sign. There is nothing else.",
   "review.sentences": "What you allow",
+  "review.language": "This is written in the language that you read before. Go back one step, and it is written in this one.",
   "review.ends": "With this you also end the same consent under the old form.",
   "review.not": "You said no to: {names}",
   "review.late": "You have until {time} to sign.",

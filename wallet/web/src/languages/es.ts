@@ -209,6 +209,7 @@ export const es: Catalogue = {
   "review.title": "Lea y después firme",
   "review.lead": "Esto es todo lo que firma. No hay nada más.",
   "review.sentences": "Lo que permite",
+  "review.language": "Esto está escrito en el idioma que usted leía antes. Vuelva un paso atrás y se escribirá en este.",
   "review.ends": "Con esto también termina el mismo consentimiento del formulario anterior.",
   "review.not": "Dijo no a: {names}",
   "review.late": "Puede firmar hasta {time}.",

@@ -31,7 +31,7 @@ export async function changed(
     if (open.length > 0 || newForm === null) return open[0]?.focus();
     const renewal = renewed(grant, newForm, names, SUMMARIES.has(page.language) ? page.language : "en");
     return page.show(() => review(app, {
-      names, refused: [], step: null, ends: true, 
+      names, refused: [], step: null, rewritten: false, ends: true,
       sign: async () => {
         const came = await app.open.patient.renew(row.case, grant, renewal, names, row.state);
         return () => outcome(app, row, came, renew);

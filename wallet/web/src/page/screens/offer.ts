@@ -216,7 +216,7 @@ export function choose(app: App, draft: Draft): Screen {
     }
     const refused = offer.grants.filter((_, i) => !draft.choices.get(i)?.allow).map(({ recipient }) => offer.names.get(recipient) ?? "");
     return page.show(() => review(app, {
-      names: offer.names, refused, step: { step: STEPS, of: STEPS }, ends: false,
+      names: offer.names, refused, step: { step: STEPS, of: STEPS }, rewritten: offer.record.stewards.length === 0, ends: false,
       sign: async () => {
         const { relayed } = await app.open.patient.agree(offer, grants);
         return () => signed(app, relayed !== null);

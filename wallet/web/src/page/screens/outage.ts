@@ -18,7 +18,7 @@ export async function outage(app: App): Promise<Screen> {
   const stops = waiting.filter(({ type }) => STOPS.has(type));
   const names = await namesOf(app);
   const choices = cases.flatMap((one) => [
-    { words: page.t("outage.everything", { title: one.title }), stop: () => patient.revokeAll([one]) },
+    { words: page.t("outage.everything", { title: `\u2068${one.title}\u2069` }), stop: () => patient.revokeAll([one]) },
     ...one.grants.map((grant) => ({
       words: page.t("outage.one", { who: whoOf(page, grant, names), what: whatOf(page, grant) }),
       stop: () => patient.revoke([{ subject: one.subject, grant: grantHash(grant) }]),

@@ -43,7 +43,7 @@ export function underWay(app: App, old: Row, made: Row, names: ReadonlyMap<strin
   const said: MessageKey = UNSENT.has(made.state) ? "renewal.card.unsent"
     : counts ? "renewal.card.counts" : made.state === "further_consent_needed" ? "renewal.card.further" : "renewal.card.waiting";
   const finish = (): unknown => page.show(() => review(app, {
-    names, refused: [], step: null, ends: true, back: () => app.route(),
+    names, refused: [], step: null, rewritten: false, ends: true, back: () => app.route(),
     sign: async () => {
       const came = await app.open.patient.renew(old.case, old.grant, made.grant, names, old.state);
       return () => outcome(app, old, came, finish);

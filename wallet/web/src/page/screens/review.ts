@@ -7,6 +7,7 @@ import { grantHash } from "../../core/book.ts";
 import type { App } from "../app.ts";
 import { facts, h } from "../dom.ts";
 import type { Draw, Screen } from "../page.ts";
+import { SUMMARIES } from "../words.ts";
 
 /** Seconds before the button can be pressed: a hand that was about to press “Next” must not sign. */
 const GUARD = 3;
@@ -19,6 +20,8 @@ export interface Signing {
   readonly refused: readonly string[];
   /** Where she is, of how many steps; null when it is the only one. */
   readonly step: { readonly step: number; readonly of: number } | null;
+  /** Whether the sentences are written anew, in the language of the page, when she goes back and comes again. */
+  readonly rewritten: boolean;
   /** Whether the same consent under an older form ends with it. */
   readonly ends: boolean;
   /** Signs and sends; gives the screen that says what came of it. */
@@ -26,12 +29,15 @@ export interface Signing {
   readonly back: () => unknown;
 }
 
-export function review(app: App, { names, refused, step, ends, sign: act, back }: Signing, grants: readonly Message<"Grant">[]): Screen {
+export function review(app: App, { names, refused, step, rewritten, ends, sign: act, back }: Signing, grants: readonly Message<"Grant">[]): Screen {
   const { page } = app;
   // Held once more against the fields, here, where they are shown.
-  if (grants.some((grant) => matches(grant, names) === null)) {
-    throw new InvalidInput("The sentence of this offer does not say what would be signed. Do not sign it.");
-  }
+  const sentences = grants.map((grant) => {
+    const language = matches(grant, names);
+    if (language === null) throw new InvalidInput("The sentence of this offer does not say what would be signed. Do not sign it.");
+    return { text: grant.summary, language };
+  });
+  const foreign = rewritten && SUMMARIES.has(page.language) && sentences.some(({ language }) => language !== page.language);
   const sign = page.button("review.sign", async () => {
     page.announce(page.t("review.signing"));
     await page.show(await act());
@@ -48,7 +54,8 @@ export function review(app: App, { names, refused, step, ends, sign: act, back }
       step !== null && h("p", { class: "hint" }, page.t("offer.step", { step: step.step, of: step.of })),
       h("p", { class: "lead" }, page.t("review.lead")),
       h("h2", {}, page.t("review.sentences")),
-      ...grants.map(({ summary }) => h("div", { class: "sentence", dir: "auto" }, h("p", {}, summary))),
+      foreign && h("div", { class: "warning" }, h("p", {}, page.t("review.language"))),
+      ...sentences.map(({ text, language }) => h("div", { class: "sentence", dir: "auto", lang: language }, h("p", {}, text))),
       refused.length > 0 && h("p", {}, page.t("review.not", { names: refused.map((one) => `\u2068${one}\u2069`).join(", ") })),
       ends && h("p", {}, page.t("review.ends")),
       wait,

@@ -12,7 +12,8 @@ interface Question {
   readonly title: MessageKey;
   readonly confirm: MessageKey;
   readonly done: MessageKey;
-  readonly body: readonly Child[];
+  /** Made for each drawing: the language may have changed. */
+  readonly body: () => readonly Child[];
   /** What is signed and sent when she says yes. */
   readonly act: () => Promise<readonly Sent[]>;
 }
@@ -23,7 +24,7 @@ function ask(app: App, { title, confirm, done, body, act }: Question): Promise<v
   return page.show(() => ({
     title: page.t(title),
     body: [
-      ...body,
+      ...body(),
       h("div", { class: "actions" },
         page.button(confirm, async () => {
           const sent = await act();
@@ -50,10 +51,10 @@ function after(app: App): HTMLElement {
 /** Stop one or several consents. */
 export function stopChosen(app: App, rows: readonly Row[], names: ReadonlyMap<string, string>): Promise<void> {
   const { page } = app;
-  const list = rows.map(({ grant }) => h("li", {}, h("bdi", {}, whoOf(page, grant, names)), ": ", h("bdi", {}, whatOf(page, grant))));
+  const list = (): Child[] => rows.map(({ grant }) => h("li", {}, h("bdi", {}, whoOf(page, grant, names)), ": ", h("bdi", {}, whatOf(page, grant))));
   return ask(app, {
     title: "revoke.title", confirm: "revoke.confirm", done: "revoke.done",
-    body: [h("p", { class: "lead" }, page.t("revoke.lead")), h("p", {}, page.t("revoke.list")), h("ul", {}, ...list), after(app)],
+    body: () => [h("p", { class: "lead" }, page.t("revoke.lead")), h("p", {}, page.t("revoke.list")), h("ul", {}, ...list()), after(app)],
     act: () => app.open.patient.revoke(rows.map(({ name }) => name)),
   });
 }
@@ -63,7 +64,7 @@ export function stopCase(app: App, one: Case): Promise<void> {
   const { page } = app;
   return ask(app, {
     title: "revoke.title", confirm: "revoke.confirm", done: "revoke.done",
-    body: [h("p", { class: "lead" }, page.t("revoke.lead")), h("p", {}, page.t("revoke.list")), h("ul", {}, h("li", {}, page.t("outage.everything", { title: one.title }))), after(app)],
+    body: () => [h("p", { class: "lead" }, page.t("revoke.lead")), h("p", {}, page.t("revoke.list")), h("ul", {}, h("li", {}, page.t("outage.everything", { title: `\u2068${one.title}\u2069` }))), after(app)],
     act: () => app.open.patient.revokeAll([one]),
   });
 }
@@ -74,7 +75,7 @@ export function stopEverything(app: App): Promise<void> {
   const { cases } = app.open.wallet.contents;
   return ask(app, {
     title: "revoke.everything.title", confirm: "revoke.confirm", done: "revoke.done",
-    body: [
+    body: () => [
       h("p", { class: "lead" }, page.t("revoke.everything.lead")),
       h("ul", {}, ...cases.map(({ title }) => h("li", {}, h("bdi", {}, title)))),
       cases.length > 1 && h("div", { class: "warning" }, h("p", {}, page.t("revoke.everything.link"))),
@@ -94,7 +95,7 @@ export async function pause(app: App, one: Case, paused: boolean): Promise<void>
   }
   return ask(app, {
     title: "pause.title", confirm: "pause.confirm", done: "pause.done",
-    body: [h("p", { class: "lead" }, page.t("pause.lead"))],
+    body: () => [h("p", { class: "lead" }, page.t("pause.lead"))],
     act: async () => [await app.open.patient.suspend(one, true)],
   });
 }
@@ -104,7 +105,7 @@ export function end(app: App, one: Case): Promise<void> {
   const { page } = app;
   return ask(app, {
     title: "close.title", confirm: "close.confirm", done: "close.done",
-    body: [h("p", { class: "lead" }, page.t("close.lead")), after(app)],
+    body: () => [h("p", { class: "lead" }, page.t("close.lead")), after(app)],
     act: async () => [await app.open.patient.close(one)],
   });
 }
