@@ -32,7 +32,8 @@ class Operation:
 
     def fold(self, head: Hash, at: int) -> Hash:
         """The head after this operation: ``keccak256(abi.encode(head, kind, subject, value, uint64(at)))``."""
-        return to_hash(keccak(_encode(head, self.kind, self.subject) + self.value + _word(at)))
+        words = f"{head[2:]}{self.kind:064x}{self.subject[2:]:0>64}"  # as `_encode`, several times faster
+        return to_hash(keccak(bytes.fromhex(words) + self.value + at.to_bytes(32)))
 
 
 def first_head(chain_id: int, contract: Address) -> Hash:

@@ -92,8 +92,14 @@ def hash32(value: object, field: str = "hash") -> Hash:
 
 
 def to_hash(data: bytes) -> Hash:
-    """32 raw bytes as a `Hash`."""
-    return hash32("0x" + data.hex())
+    """32 raw bytes as a `Hash`.
+
+    Raises:
+        InvalidMessage: they are not 32.
+    """
+    if len(data) != 32:
+        raise InvalidMessage("hash", "must be 32 bytes")
+    return Hash("0x" + data.hex())
 
 
 def text(value: object, field: str, limit: int = MAX_TEXT, empty: bool = False, isolates: bool = False) -> str:

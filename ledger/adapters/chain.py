@@ -78,8 +78,9 @@ class Web3Chain:
 
     def _times(self, logs: list[Any]) -> dict[Hash, int]:
         """The times of the blocks of some logs. A wrong one does no harm: the running head is folded over it."""
-        blocks = {hash32(log["blockHash"]): log["blockNumber"] for log in logs}
-        told = {hash32(log["blockHash"]): log["blockTimestamp"] for log in logs if log.get("blockTimestamp")}
+        one_of = {log["blockHash"]: log for log in logs}
+        blocks = {hash32(name): log["blockNumber"] for name, log in one_of.items()}
+        told = {hash32(name): log["blockTimestamp"] for name, log in one_of.items() if log.get("blockTimestamp")}
         times = {block: _number(time) for block, time in told.items()}
         missing = {block: number for block, number in blocks.items() if block not in times}
         answers = self._node.batch("eth_getBlockByNumber", [(number, False) for number in missing.values()])
