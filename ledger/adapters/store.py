@@ -163,6 +163,10 @@ def _position(table: Table) -> Any:
     return select(func.coalesce(func.max(table.c.position), 0) + 1)
 
 
+_ITEMS = select(t.items).where(t.items.c.record == bindparam("record")).order_by(t.items.c.position)
+"""Of one record; made once, as making it costs as much as asking."""
+
+
 @cache
 def _selection(table: Table, names: tuple[str, ...]) -> Any:
     """A row by some of its columns."""
@@ -383,8 +387,7 @@ class SqlTransaction(Cohorts):
         row = self._row(t.records, hash=record)
         if row is None:
             return None
-        query = select(t.items).where(t.items.c.record == record).order_by(t.items.c.position)
-        stored = tuple(_item(item) for item in self._db.execute(query).mappings())
+        stored = tuple(_item(item) for item in self._db.execute(_ITEMS, {"record": record}).mappings())
         return StoredRecord(Record.from_json(row["record"]), record, row["signature"], stored)
 
     def records_naming(self, recipient: Address, holder: Address | None, after: str, limit: int) -> list[Hash]:
