@@ -39,7 +39,7 @@ from api.routes import (
     releases,
     sign_in,
 )
-from api.services import MOST_CONSENTS, MOST_QUESTIONS, Services
+from api.services import MOST_GRANTS, MOST_QUESTIONS, Services
 from api.settings import Settings, master_keys, read_key, vault_secret
 from ledger.adapters.chain import Web3Chain, Web3Sender, address_of
 from ledger.adapters.keys import SqlKeys
@@ -230,7 +230,7 @@ def assemble(
         digests=Digests(index),
         questions=questions,
         asked=Gatherer(questions.answer, MOST_QUESTIONS, lambda one: len(one.questions)),
-        consented=Gatherer(intake.take, MOST_CONSENTS),
+        consented=Gatherer(intake.take, MOST_GRANTS, lambda given: len(given[0].grants)),
         gate=Gate(**shared, integrity=integrity, custodian=custodian, max_age=settings.max_head_age),
         intake=intake,
         relays=Relays(

@@ -8,6 +8,7 @@ from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import errors
@@ -48,18 +49,35 @@ def quick(endpoint: Endpoint) -> ASGIApp:
 
 
 async def read_json(request: Request) -> Any:
-    """The JSON in a request's body.
+    """The JSON in a request's body. Raises what `receive_json` and `parse_json` raise."""
+    return parse_json(await receive_json(request))
+
+
+async def receive_json(request: Request) -> bytes:
+    """A request's body, which is said to be JSON.
 
     Raises:
-        InvalidInput: there is none, or it is larger than `MAX_BODY`.
+        InvalidInput: it is not, or it is larger than `MAX_BODY`, or whoever sent it went away.
     """
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
         raise InvalidInput("Content-Type must be application/json.")
-    data = b""
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MAX_BODY:
-            raise InvalidInput("The request must not be larger than 1 MiB.")
+    data = bytearray()
+    try:
+        async for chunk in request.stream():
+            data += chunk
+            if len(data) > MAX_BODY:
+                raise InvalidInput("The request must not be larger than 1 MiB.")
+    except ClientDisconnect:  # no failure of ours: it must not look like one in the log
+        raise InvalidInput("The request ended before all of it was here.") from None
+    return bytes(data)
+
+
+def parse_json(data: bytes) -> Any:
+    """JSON.
+
+    Raises:
+        InvalidInput: it is none.
+    """
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, ValueError, RecursionError):

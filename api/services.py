@@ -31,8 +31,12 @@ WITHDRAWALS = 8
 """Threads that only withdrawals use."""
 MOST_QUESTIONS = 512
 """Questions that are answered in one unit of work, unless one asker has more."""
-MOST_CONSENTS = 32
-"""Consents that are taken in one unit of work: nobody waits long for the others."""
+MOST_GRANTS = 64
+"""Grants of the consents that are taken in one unit of work: nobody waits long for the others."""
+LARGE = 2
+"""Threads that read and take large consents: more would only take time from everything else,"""
+MOST_WAITING = 32
+"""and as many consents wait for one at most, each of which may be 1 MiB."""
 
 
 @dataclass(frozen=True)
@@ -65,3 +69,4 @@ class Services:
     limits: Limits
     metrics: Metrics
     withdrawals: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(WITHDRAWALS))
+    large: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(LARGE))

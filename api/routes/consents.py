@@ -6,28 +6,38 @@ from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 
 from api.deps import Use
-from api.quick import Plain, json_response, quick, read_body, read_json
+from api.quick import Plain, json_response, parse_json, quick, read_body, receive_json
 from api.schemas import RelayAccepted, RelayStatus, SignedFor
-from api.services import Services
-from ledger.errors import NotFound
+from api.services import MOST_WAITING, Services
+from ledger.errors import NotFound, TooManyRequests
 from ledger.model import Closure, Consent, Delegation, Relayed, Revocation, RevokeAll, Suspension
 from ledger.ports import Relay
+from ledger.services.intake import HandedIn
 from ledger.services.messages import withdraws
 from ledger.tokens import token_of
 from ledger.typed_data import parse_signature
 
 router = APIRouter(prefix="/v1", tags=["consents"])
 
+MOST_TOGETHER = 2**14
+"""Bytes of the largest consent that is taken with others. A larger one, whoever sent it, is read in a thread of a few:
+everything else, withdrawals too, would have to wait for it."""
+
 
 async def consent(request: Request) -> Response:
     """Record a signed consent. Checked in full before it is accepted; the subject pays nothing."""
     use: Services = request.app.state.services
-    body = read_body(SignedFor, await read_json(request))
-    given = Consent.from_json(body.message), body.signer, parse_signature(body.signature)
-    relay = await use.consented.hand(given)
-    if relay is None:
-        relay = await to_thread.run_sync(use.intake.accept, *given)
-    return json_response(_accepted(relay, use), 202)
+    data = await receive_json(request)
+    if len(data) > MOST_TOGETHER:
+        if use.large.statistics().tasks_waiting >= MOST_WAITING:
+            raise TooManyRequests("Too many large consents are being read. Hand it in again in a moment.")
+        relay = await to_thread.run_sync(lambda: use.intake.accept(*_given(data)), limiter=use.large)
+        return json_response(_accepted(relay, use), 202)
+    given = _given(data)
+    taken = await use.consented.hand(given)
+    if taken is None:
+        taken = await to_thread.run_sync(use.intake.accept, *given)
+    return json_response(_accepted(taken, use), 202)
 
 
 router.add_api_route(
@@ -86,6 +96,11 @@ def relay(relay: str, use: Use) -> RelayStatus:
     if found is None:
         raise NotFound("There is no such relay.")
     return RelayStatus.model_validate(_status(found, use))
+
+
+def _given(data: bytes) -> HandedIn:
+    body = read_body(SignedFor, parse_json(data))
+    return Consent.from_json(body.message), body.signer, parse_signature(body.signature)
 
 
 async def _withdraw(message: Relayed, body: SignedFor, use: Services) -> RelayAccepted:

@@ -1,0 +1,117 @@
+"""Consents are taken together, and nobody's holds up what others ask for: least of all a withdrawal."""
+
+import asyncio
+import logging
+from dataclasses import replace
+
+import pytest
+
+from api.routes import consents
+from api.services import LARGE, MOST_GRANTS, MOST_WAITING
+from ledger.model import to_hash
+
+
+def many(forge, count):
+    """A consent with so many grants."""
+    grants = [replace(forge.world.grant(), salt=to_hash(number.to_bytes(32))) for number in range(count)]
+    return forge.consent_to(*grants)
+
+
+def in_the_event_loop():
+    try:
+        return bool(asyncio.get_running_loop())
+    except RuntimeError:
+        return False
+
+
+@pytest.fixture
+def web(make_forge, web_over):
+    return web_over(make_forge(stage="registered"))
+
+
+def test_a_large_consent_is_read_and_taken_beside_everything_else(web, monkeypatch):
+    forge, read, where = web.forge, consents.read_body, []
+    monkeypatch.setattr(consents, "read_body", lambda *given: where.append(in_the_event_loop()) or read(*given))
+    assert web.send("/v1/consents", many(forge, 1), forge.world.patient).status_code == 202
+    answer = web.send("/v1/consents", many(forge, 40), forge.world.patient)
+    assert (answer.status_code, answer.json()["status"]) == (202, "accepted")
+    assert where == [True, False]
+    assert answer.json().keys() == web.send("/v1/consents", many(forge, 1), forge.world.patient).json().keys()
+
+
+def test_what_is_wrong_with_a_large_consent_is_said_like_that_of_a_small_one(web):
+    forge = web.forge
+    for count in (1, 40):
+        late = replace(many(forge, count), deadline=forge.chain.now - 1)
+        answers = [
+            web.send("/v1/consents", late, forge.world.patient),
+            web.send("/v1/consents", many(forge, count), forge.world.stranger, signer=forge.world.patient),
+            web.post("/v1/consents", {"message": many(forge, count).to_json(), "signer": "0x", "signature": "0x00"}),
+            web.post("/v1/consents", {"message": [0] * 10_000 * count, "signer": "0x", "signature": "0x00"}),
+        ]
+        assert [answer.status_code for answer in answers] == [410, 403, 400, 400]
+        assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
+
+
+def test_large_consents_that_wait_are_no_more_than_memory_holds(web):
+    body = b" " * (consents.MOST_TOGETHER + 1)
+
+    async def hand_in():
+        said, headers = [], [(b"content-type", b"application/json")]
+        asked = {"type": "http", "method": "POST", "path": "/v1/consents", "query_string": b"", "headers": headers}
+
+        async def receive():
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message):
+            said.append(message)
+
+        await web.app({**asked, "scheme": "https", "server": ("x", 443), "client": ("192.0.2.1", 1)}, receive, send)
+        return said[0]["status"]
+
+    async def all_at_once():
+        holders, large = [object() for _ in range(LARGE)], web.forge.services.large
+        for holder in holders:
+            await large.acquire_on_behalf_of(holder)
+        waiting = [asyncio.create_task(hand_in()) for _ in range(MOST_WAITING)]
+        while large.statistics().tasks_waiting < MOST_WAITING:
+            await asyncio.sleep(0)
+        refused = await hand_in()
+        for holder in holders:
+            large.release_on_behalf_of(holder)
+        return [refused, *await asyncio.gather(*waiting)]
+
+    assert asyncio.run(all_at_once()) == [429] + [400] * MOST_WAITING
+
+
+def test_a_group_is_no_longer_than_its_grants(forge):
+    consented, groups = forge.services.consented, []
+    half = many(forge, MOST_GRANTS // 2 + 1), forge.world.patient.address, b""
+    consented._work = lambda group: groups.append(len(group)) or [None] * len(group)
+
+    async def hand_in():
+        await asyncio.gather(*(consented.hand(half) for _ in range(3)))
+
+    asyncio.run(hand_in())
+    assert groups == [1, 1, 1]
+
+
+@pytest.mark.parametrize("path", ["/v1/consents", "/access/v1/evaluation"])
+def test_whoever_goes_away_in_the_middle_is_no_failure_of_ours(web, path, caplog):
+    said = []
+    heard = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+
+    async def receive():
+        return next(heard)
+
+    async def send(message):
+        said.append(message)
+
+    headers = [(b"content-type", b"application/json"), (b"authorization", b"Bearer x")]
+    asked = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(
+            web.app({**asked, "scheme": "https", "server": ("x", 443), "client": ("192.0.2.1", 1)}, receive, send)
+        )
+    assert caplog.records == []
+    assert said[0]["status"] < 500
