@@ -95,7 +95,7 @@ def test_two_who_decide_together_agree_again_each_on_her_own_device(joined, visi
     renew(ours)
     eventually(lambda: standings(new) == ["further_consent_needed", "no_consent"])
     assert not place.recipient().ask(record, "case-report", "journal", items=["narrative.md"]).permitted
-    assert states(ours) == ["Stopped by you", WAITS]
+    assert states(ours) == ["Ended: replaced by your newer consent", WAITS]
     ours.look("51-together-renewed")
     assert states(hers) == ["Ended: the form has changed"], "the other has not stopped it for her"
     hers.look("52-together-hers")
