@@ -615,8 +615,17 @@ class Transaction(Protocol):
         ...
 
     def relay(self, relay: str) -> Relay | None: ...  # noqa: D102
-    def open_relays(self) -> list[Relay]:
-        """Relays that are neither final nor failed, withdrawals first, then oldest first; none of a cohort."""
+    def open_relays(self, subject: Address | None = None, recorded_until: int | None = None) -> list[Relay]:
+        """Relays that are neither final nor failed, withdrawals first, then oldest first; none of a cohort.
+
+        Args:
+            subject: only hers.
+            recorded_until: without consents recorded in later blocks: while those stand, there is nothing to do.
+        """
+        ...
+
+    def open_count(self) -> int:
+        """How many relays are neither final nor failed."""
         ...
 
     def open_cohorts(self) -> list[tuple[Relay, int]]:

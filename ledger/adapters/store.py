@@ -163,6 +163,8 @@ def _position(table: Table) -> Any:
     return select(func.coalesce(func.max(table.c.position), 0) + 1)
 
 
+_OPEN = t.relays.c.status.in_(OPEN), t.relays.c.cohort.is_(None)
+"""What there still is to do with relays, those of cohorts aside."""
 _ITEMS = select(t.items).where(t.items.c.record == bindparam("record")).order_by(t.items.c.position)
 """Of one record; made once, as making it costs as much as asking."""
 
@@ -680,14 +682,19 @@ class SqlTransaction(Cohorts):
         row = self._row(t.relays, id=relay)
         return relay_of(row) if row else None
 
-    def open_relays(self) -> list[Relay]:
+    def open_relays(self, subject: Address | None = None, recorded_until: int | None = None) -> list[Relay]:
         """What is not yet final or failed: withdrawals first, then oldest first."""
-        query = (
-            select(t.relays)
-            .where(t.relays.c.status.in_(OPEN), t.relays.c.cohort.is_(None))
-            .order_by(t.relays.c.withdrawal.desc(), t.relays.c.position)
-        )
+        query = select(t.relays).where(*_OPEN).order_by(t.relays.c.withdrawal.desc(), t.relays.c.position)
+        if subject is not None:
+            query = query.where(t.relays.c.message["subject"].as_string() == subject)
+        if recorded_until is not None:
+            recorded = t.relays.c.status == "recorded"
+            query = query.where(or_(t.relays.c.withdrawal, ~recorded, t.relays.c.block_number <= recorded_until))
         return [relay_of(row) for row in self._db.execute(query).mappings()]
+
+    def open_count(self) -> int:
+        """How many are not yet final or failed."""
+        return int(self._db.execute(select(func.count()).where(t.relays.c.status.in_(OPEN))).scalar_one())
 
     def relay_counts(self) -> dict[str, tuple[int, int]]:
         """How many relays have which status, and when the oldest of them was received."""

@@ -140,10 +140,9 @@ def _is_being_taken_back(tx: Transaction, consent: Consent) -> bool:
     """Whether what takes everything back is on its way: dated ahead, it is cut to the block in which it lands."""
     return any(
         isinstance(relay.message, RevokeAll)
-        and relay.message.subject == consent.subject
         and relay.message.before >= given_at(consent.deadline)
         and relay.status != "recorded"
-        for relay in tx.open_relays()
+        for relay in tx.open_relays(consent.subject)
     )
 
 

@@ -374,11 +374,9 @@ def _denied_word(tx: Transaction, message: Suspension | Delegation) -> int:
 
 def _waiting_words(tx: Transaction, message: Suspension | Delegation) -> Iterator[int]:
     """When other words about the same thing were said that were accepted and are not final."""
-    for relay in tx.open_relays():
+    for relay in tx.open_relays(message.subject):
         match relay.message, message:
-            case Suspension(subject, _, at), Suspension() if subject == message.subject:
+            case Suspension(_, _, at), Suspension():
                 yield at
-            case Delegation(subject, delegate, _, _, at), Delegation(_, other) if (
-                subject == message.subject and delegate == other
-            ):
+            case Delegation(_, delegate, _, _, at), Delegation(_, other) if delegate == other:
                 yield at

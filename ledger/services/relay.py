@@ -83,22 +83,28 @@ class Relays:
             _log.error("%d received messages are not recorded; the oldest has waited %d seconds", late, oldest)
         self._told = late
         with self._store.begin() as tx:
-            waiting, cohorts = tx.open_relays(), tx.open_cohorts()
-        still_open = 0
+            anything = tx.open_count() > 0
+        head = self._seen() if anything else 0
+        with self._store.begin() as tx:
+            waiting = tx.open_relays(recorded_until=head + 1 - self._confirmations) if anything else []
+            cohorts = tx.open_cohorts() if anything else []
         failure: VolensError | None = None
-        for step in self._steps(waiting, cohorts):
+        for step in self._steps(waiting, cohorts, head):
             try:
-                still_open += step()
+                step()
             except (Unavailable, Untrusted) as error:
                 failure = error  # one that does not get through must not hold up those behind it
         if failure is not None:
             raise failure
-        return still_open
+        with self._store.begin() as tx:
+            return tx.open_count()
 
-    def _steps(self, waiting: Sequence[Relay], cohorts: Sequence[tuple[Relay, int]]) -> Iterator[Callable[[], int]]:
+    def _steps(
+        self, waiting: Sequence[Relay], cohorts: Sequence[tuple[Relay, int]], head: int
+    ) -> Iterator[Callable[[], None]]:
         """Withdrawals first, as the outbox has them; consents that are to be sent last, and together."""
         if waiting or cohorts:
-            look, head = self._outgoing.look(), self._seen()
+            look = self._outgoing.look()
             together: list[Relay] = []
             found: _Found = {}
             for relay in waiting:
@@ -109,15 +115,11 @@ class Relays:
                 yield partial(self._send_batch, batch, alone)
                 for relay in alone:
                     yield partial(self._send, relay, coded=True)
-            for member, count in cohorts:
-                yield partial(self._advance_cohort, member, count, head, look)
-        yield self._tend
+            for member, _ in cohorts:
+                yield partial(self._advance_cohort, member, head, look)
+        yield self._outgoing.tend
 
-    def _tend(self) -> int:
-        self._outgoing.tend()
-        return 0
-
-    def _send_batch(self, batch: Sequence[Relay], alone: list[Relay]) -> int:
+    def _send_batch(self, batch: Sequence[Relay], alone: list[Relay]) -> None:
         """Send consents together, but for those that the signer's code has a say in."""
         coded, taken_back = self._chain.with_code({relay.signer for relay in batch}), self._taken_back(batch)
         rest: list[Relay] = []
@@ -126,7 +128,8 @@ class Relays:
                 self._give_up(relay, taken_back[relay.id])
                 continue
             (rest if relay.signer not in coded and self._by_key(relay) else alone).append(relay)
-        return self._send_together(rest) if rest else 0
+        if rest:
+            self._send_together(rest)
 
     def _by_key(self, relay: Relay) -> bool:
         try:
@@ -141,20 +144,22 @@ class Relays:
             return True
         return not withdraws(relay.message) and bool(self._chain.with_code([relay.signer]))  # type: ignore[arg-type]
 
-    def _send_together(self, batch: Sequence[Relay]) -> int:
-        """Send consents in one transaction, whoever their subjects are; how many are still open.
+    def _send_together(self, batch: Sequence[Relay]) -> None:
+        """Send consents in one transaction, whoever their subjects are.
 
         One that the contract refuses does not sink the others: they go in two halves.
         """
         if len(batch) == 1:
-            return self._send(batch[0], coded=False)
+            self._send(batch[0], coded=False)
+            return
         calls = [call_of(relay.message, relay.signer, relay.signature).arguments for relay in batch]  # type: ignore[arg-type]
         call = Call("ConsentRegistry", "grantForMany", (calls,))
         if self._sender.simulate(call):
             half = len(batch) // 2
-            return self._send_together(batch[:half]) + self._send_together(batch[half:])
-        self._place(call, batch, urgent=False)
-        return len(batch)
+            self._send_together(batch[:half])
+            self._send_together(batch[half:])
+        else:
+            self._place(call, batch, urgent=False)
 
     def _place(
         self, call: Call, relays: Sequence[Relay], urgent: bool, gas: int | None = None, **changes: object
@@ -174,8 +179,8 @@ class Relays:
         except (Unavailable, Untrusted):
             return 0  # sending goes on: a withdrawal belongs on the chain also while nothing is released
 
-    def _advance(self, relay: Relay, look: Look, together: list[Relay], found: _Found) -> int:
-        """One step for one relay; 1 if it is still open, and in neither of the lists.
+    def _advance(self, relay: Relay, look: Look, together: list[Relay], found: _Found) -> None:
+        """One step for one relay.
 
         Args:
             together: gets what is to be sent with others.
@@ -185,22 +190,23 @@ class Relays:
         if fate is None or fate.gone:
             if isinstance(relay.message, Consent):
                 together.append(relay)
-                return 0
+                return
             failed = False
         elif fate.receipt is None:
-            return 1
+            return
         elif not fate.receipt.succeeded:
             failed = True  # simulation says why, or that it is no longer needed
         else:
             found.setdefault((fate.transaction, fate.receipt), []).append(relay)
-            return 0
+            return
         if problem := self._taken_back([relay]).get(relay.id):
-            return self._give_up(relay, problem)
-        return self._send(relay, failed=failed)
+            self._give_up(relay, problem)
+        else:
+            self._send(relay, failed=failed)
 
-    def _note(self, found: _Found, head: int) -> int:
-        """Note, in one unit of work, what is in which block; how many are not final there."""
-        still_open, changed = 0, []
+    def _note(self, found: _Found, head: int) -> None:
+        """Note, in one unit of work, what is in which block."""
+        changed = []
         for (transaction, receipt), relays in found.items():
             final = self._final(receipt.block_number, head)
             changes = {
@@ -210,7 +216,6 @@ class Relays:
                 "block_number": receipt.block_number,
                 "block_hash": receipt.block_hash,
             }
-            still_open += 0 if final else len(relays)
             if other := [one for one in relays if any(getattr(one, name) != new for name, new in changes.items())]:
                 changed.append((other, changes))
         if changed:
@@ -218,27 +223,26 @@ class Relays:
                 self._election.require(tx)
                 for some, changes in changed:
                     tx.update_relay(*(relay.id for relay in some), **changes)
-        return still_open
 
     def _final(self, block: int, head: int) -> bool:
         return head - block + 1 >= self._confirmations
 
-    def _advance_cohort(self, member: Relay, count: int, head: int, look: Look) -> int:
-        """One step for the consents of one cohort, which share everything; how many of them are still open.
+    def _advance_cohort(self, member: Relay, head: int, look: Look) -> None:
+        """One step for the consents of one cohort, which share everything.
 
         Args:
-            member, count: one of those that are open, and how many they are. All are read only where something changes.
+            member: one of those that are open. All are read only where something changes.
         """
         fate = look.fate(member.transaction) if member.transaction else None
         receipt = fate.receipt if fate is not None else None
         if fate is not None and not fate.gone and receipt is None:
-            return count
+            return
         if (
             receipt is not None
             and receipt.block_hash == member.block_hash
             and not self._final(receipt.block_number, head)
         ):
-            return count
+            return
         root = member.cohort or ZERO_HASH
         with self._store.begin() as tx:
             members = [relay for relay in tx.members(root) if relay.status not in ("final", "failed")]
@@ -248,14 +252,15 @@ class Relays:
                 denied = Denials.of(tx.denials({_consent(relay).subject for relay in members}))
             problems = {relay.id: cohort_problem(_consent(relay), anchored, snapshot, denied) for relay in members}
         if not anchored and receipt is not None and receipt.succeeded:
-            return len(members)  # the index has not seen that block
+            return  # the index has not seen that block
         holding = [relay for relay in members if problems[relay.id] is None]
         if len(holding) < len(members):
             self._fail(root, {name: problem for name, problem in problems.items() if problem is not None})
         if not holding:
-            return 0
+            return
         if not anchored:
-            return self._anchor(root, holding, newest.timestamp)
+            self._anchor(root, holding, newest.timestamp)
+            return
         # Whoever anchored it: the first anchoring counts.
         block = receipt.block_number if receipt else member.block_number or newest.number
         final = self._final(block, head)
@@ -264,21 +269,19 @@ class Relays:
             changes |= {"transaction": fate.transaction, "block_hash": receipt.block_hash}
         if any(getattr(relay, name) != value for relay in holding for name, value in changes.items()):
             self._update(*holding, **changes)
-        return 0 if final else len(holding)
 
-    def _anchor(self, root: Hash, members: Sequence[Relay], head: int) -> int:
+    def _anchor(self, root: Hash, members: Sequence[Relay], head: int) -> None:
         """Send the root of a cohort, unless that would be too early: the first anchoring is the only one."""
         if max(given_at(_consent(relay).deadline) for relay in members) > head:
-            return len(members)  # the newest block is behind our clock, or hers; it will not stay there
+            return  # the newest block is behind our clock, or hers; it will not stay there
         with self._store.begin() as tx:
             cohort = tx.cohort(root)
         assert cohort is not None  # noqa: S101 (stored with its members)
         call = Call("ConsentRegistry", "anchor", (bytes.fromhex(root[2:]), cohort.size))
         if problem := self._sender.simulate(call):
             self._fail(root, {relay.id: problem for relay in members})
-            return 0
-        self._place(call, members, urgent=False)
-        return len(members)
+        else:
+            self._place(call, members, urgent=False)
 
     def _fail(self, root: Hash, problems: Mapping[str, str]) -> None:
         """Give up consents of a cohort; where they lie in it is forgotten, so that they never stand by it."""
@@ -289,8 +292,8 @@ class Relays:
                 tx.update_relay(name, status="failed", problem=problem)
         _log.warning("cohort %s: %d consents failed: %s", root, len(problems), ", ".join(sorted({*problems.values()})))
 
-    def _send(self, relay: Relay, coded: bool | None = None, failed: bool = False) -> bool:
-        """Send one message; whether it is still open.
+    def _send(self, relay: Relay, coded: bool | None = None, failed: bool = False) -> None:
+        """Send one message.
 
         Args:
             coded: whether the contract asks the signer's code; None to find out.
@@ -302,22 +305,23 @@ class Relays:
         gas = most_gas(message) if coded else None  # type: ignore[arg-type]
         if problem := self._sender.simulate(call, gas):
             if problem in ("TooFarAhead", "DeadlineTooFar"):
-                return True  # the newest block is behind our clock, or hers; it will not stay there
+                return  # the newest block is behind our clock, or hers; it will not stay there
             if problem == "NotAuthorised" and withdraws(message) and self._is_new(relay):  # type: ignore[arg-type]
-                return True  # what made her a delegate may be in a block that comes back, or that this node has not yet
+                return  # what made her a delegate may be in a block that comes back, or that this node has not yet
             if problem == "AlreadyGranted" and (block := self._all_granted_by(message)):
                 self._update(relay, status="final", block_number=block)
-                return False
-            return self._give_up(relay, problem)
+                return
+            self._give_up(relay, problem)
+            return
         # Code can say yes whenever we only try, and no in each block. A key cannot, but may have code in between.
         if failed and (coded or (relay.problem == IN_BLOCK and not withdraws(message))):  # type: ignore[arg-type]
-            return self._give_up(relay, IN_BLOCK)
+            self._give_up(relay, IN_BLOCK)
+            return
         noted = {"problem": IN_BLOCK} if failed else {}
         try:
             self._place(call, [relay], withdraws(message), gas, **noted)  # type: ignore[arg-type]
         except Refused:
-            return self._give_up(relay, IN_BLOCK)
-        return True
+            self._give_up(relay, IN_BLOCK)
 
     def _is_new(self, relay: Relay) -> bool:
         return self._clock() - relay.received_at < 2 * self._alarm
@@ -348,11 +352,10 @@ class Relays:
                     problems[relay.id] = "NotAuthorised"
         return problems
 
-    def _give_up(self, relay: Relay, problem: str) -> bool:
+    def _give_up(self, relay: Relay, problem: str) -> None:
         """Send it no more. A withdrawal stays on the deny list, whatever became of it on chain."""
         self._update(relay, status="failed", problem=problem)
         _log.warning("relay %s: %s", relay.id, problem)
-        return False
 
     def _all_granted_by(self, message: Message) -> int | None:
         """The block by which everything in a consent was recorded, in whatever way; None while something is not.

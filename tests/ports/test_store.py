@@ -402,6 +402,24 @@ def test_withdrawals_wait_before_grants_and_each_in_its_order(store):
         assert tx.relay("rly_none") is None
 
 
+def test_what_is_open_is_found_by_subject_and_without_consents_that_only_wait_for_more_blocks(store):
+    with store.begin() as tx:
+        for number, block in ((1, 5), (2, 6)):
+            tx.add_relay(relay(f"rly_consent_{number}", Consent(PATIENT, (W.grant(),), START + number)))
+            tx.update_relay(f"rly_consent_{number}", status="recorded", block_number=block)
+            tx.add_relay(relay(f"rly_pause_{number}", Suspension(W.mother.address, True, START + number)))
+            tx.update_relay(f"rly_pause_{number}", status="recorded", block_number=block)
+        tx.add_relay(relay("rly_sent", Consent(W.mother.address, (W.grant(),), START)))
+        tx.update_relay("rly_sent", status="sent")
+        tx.add_relay(relay("rly_done", Closure(PATIENT)))
+        tx.update_relay("rly_done", status="failed")
+    with store.begin() as tx:
+        assert tx.open_count() == 5
+        assert [r.id for r in tx.open_relays(PATIENT)] == ["rly_consent_1", "rly_consent_2"]
+        found = tx.open_relays(recorded_until=5)
+    assert [r.id for r in found] == ["rly_pause_1", "rly_pause_2", "rly_consent_1", "rly_sent"]
+
+
 def test_relays_of_lost_blocks_are_open_again_and_others_are_not(store):
     with store.begin() as tx:
         for name, block in (("rly_kept", 5), ("rly_lost", 6)):

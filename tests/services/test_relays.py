@@ -112,6 +112,38 @@ def test_the_states_of_a_relay(make_forge):
     assert pump() == 0
 
 
+def test_the_node_is_asked_nothing_about_consents_that_only_wait_for_more_blocks(make_forge, monkeypatch):
+    """Of hundreds a second there are thousands, and a withdrawal must not wait for a look at each."""
+    forge = make_forge(stage="registered", confirmations=4)
+    relay, asked = forge.consent(), []
+    pump, receipt = forge.services.relays.pump, forge.chain.receipt
+    pump(), forge.mine(), pump()
+    monkeypatch.setattr(forge.chain, "receipt", lambda name: asked.append(name) or receipt(name))
+    for _ in range(2):
+        forge.mine()
+        assert pump() == 1
+    assert (asked, status(forge, relay).status) == ([], "recorded")
+    forge.mine()
+    assert pump() == 0
+    assert (asked, status(forge, relay).status) == ([status(forge, relay).transaction], "final")
+
+
+def test_a_consent_whose_block_is_replaced_is_brought_there_again_long_before_it_would_be_final(make_forge):
+    forge = make_forge(stage="registered", confirmations=4)
+    relay = forge.consent()
+    forge.services.relays.pump(), forge.mine(), forge.services.relays.pump()
+    assert status(forge, relay).status == "recorded"
+    forge.reason()
+    forge.chain.reorganise(1)
+    forge.mine()
+    forge.reason()
+    forge.services.relays.pump()
+    assert status(forge, relay).status == "sent"
+    forge.settle()
+    assert status(forge, relay).status == "final"
+    assert names(forge) == ["Granted"] * 2, "its two grants, once"
+
+
 def test_the_same_message_twice_is_one_relay_and_one_transaction(make_forge):
     forge = make_forge(stage="registered")
     consent = forge.consent_to()
