@@ -3,7 +3,8 @@
 Pure; the twin of the page's `core/standing.ts`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from ledger.errors import InvalidMessage
@@ -31,31 +32,38 @@ def own(views: Sequence[dict[str, Any]], subject: Address, now: int) -> list[tup
         views: every grant of the record for every signer, as `GET /v1/records/{record}/grants` answers.
         now: Unix seconds.
     """
+    signed = _by_signer(views)
     stopped = {
         view["id"]
         for view in views
-        if view["subject"] != subject and view["standing"] in _STOPPED and _stops(view, views)
+        if view["subject"] != subject and view["standing"] in _STOPPED and _stops(view, signed)
     }
     mine = [view for view in views if view["subject"] == subject]
-    replaced = {view["id"] for view in mine if view["standing"] == "revoked" and not _stops(view, views)}
+    replaced = {view["id"] for view in mine if view["standing"] == "revoked" and not _stops(view, signed)}
     return [(view, _state(view, view["id"] in stopped, view["id"] in replaced, now)) for view in mine]
 
 
-def _stops(stop: dict[str, Any], views: Sequence[dict[str, Any]]) -> bool:
+def _by_signer(views: Sequence[dict[str, Any]]) -> dict[str, dict[str, tuple[Grant, str]]]:
+    """What each signer says: by the grants' hashes the grants that can be read, and their standings."""
+    found: dict[str, dict[str, tuple[Grant, str]]] = {}
+    for view in views:
+        with suppress(InvalidMessage):
+            found.setdefault(view["subject"], {})[view["id"]] = Grant.from_json(view["grant"]), view["standing"]
+    return found
+
+
+def _stops(stop: dict[str, Any], signed: Mapping[str, Mapping[str, tuple[Grant, str]]]) -> bool:
     """Whether a signer ended a consent without having given it again under another form, however often it changed."""
-    others = {view["id"]: view for view in views if view["subject"] == stop["subject"] and view["id"] != stop["id"]}
-    ended = [stop]
-    try:
-        while ended:
-            old = Grant.from_json(ended.pop()["grant"])
-            for name, view in list(others.items()):
-                if not renews(Grant.from_json(view["grant"]), old):
-                    continue
-                if view["standing"] not in _NOT_GIVEN:
-                    return False
-                ended.append(others.pop(name))  # ended as well: what was made of it may count
-    except InvalidMessage:
-        pass
+    others = dict(signed.get(stop["subject"], {}))
+    ended = [others.pop(stop["id"])] if stop["id"] in others else []
+    while ended:
+        old, _ = ended.pop()
+        for name, (grant, standing) in list(others.items()):
+            if not renews(grant, old):
+                continue
+            if standing not in _NOT_GIVEN:
+                return False
+            ended.append(others.pop(name))  # ended as well: what was made of it may count
     return True
 
 

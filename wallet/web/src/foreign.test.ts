@@ -28,7 +28,7 @@ import { PatientKeys, checkWords, wordsToEntropy } from "./core/keys.ts";
 import { createKeystore, readKeystore, unlockWithPassphrase } from "./core/keystore.ts";
 import { checkpointOf, entryHash, first, follow, readSeen, verifyEntry } from "./core/log.ts";
 import { TYPES, read, type TypeName } from "./core/model.ts";
-import { readOffer, readRecord } from "./core/offer.ts";
+import { readOffer, readRecord, readWraps } from "./core/offer.ts";
 import { readReceipt, verifyReceipt } from "./core/receipts.ts";
 import { compare } from "./core/renewal.ts";
 import { openItemKey, openSealed, subjectInfo } from "./core/sealing.ts";
@@ -139,6 +139,7 @@ async function survives<T>(given: fc.Arbitrary<T>, act: (value: T) => unknown, n
 const VALUES: [name: string, honest: readonly unknown[], read: Read][] = [
   ["an offer", [vectors.offer], (value) => readOffer(value, contents, names, domain)],
   ["a record", [vectors.offer], (value) => readRecord(value, domain)],
+  ["the keys of a record's files", [{ wraps: vectors.items.map(({ wrap }) => wrap) }], (value) => readWraps(value, vectors.items.length)],
   ["a form", vectors.documents.map(({ document }) => document), (value) => readForm(value, documentHash(value))],
   ["terms", vectors.documents.map(({ document }) => document), (value) => readTerms(value, documentHash(value))],
   ["a receipt", vectors.receipts, (value) => readReceipt(value)],
@@ -261,11 +262,11 @@ describe("what is read from text and bytes", () => {
   });
 
   test("a sealed file and the key in it", async () => {
-    const [one] = vectors.offer.items;
+    const [one] = vectors.items;
     if (one === undefined) throw new Error("The vector has no item.");
     const seed = keys.encryptionSeed(vectors.index);
     const place = { chainId: domain.chainId, registry: domain.registry, record: vectors.offer.id, item: record.items[0] ?? "", subject: vectors.subject };
-    const wrap = hexToBytes(one.subjectWrap.slice(2));
+    const wrap = hexToBytes(one.wrap.slice(2));
     const identity = await openItemKey(wrap, seed, subjectInfo(place));
     await survives(nearBytes([wrap]), (bytes) => openItemKey(bytes, seed, subjectInfo(place)), 20);
     await survives(nearBytes([hexToBytes(one.bytes)]), (bytes) => openSealed(bytes, identity, one.item), 40);
@@ -330,6 +331,10 @@ describe("what a service answers", () => {
   test("problems", async () => {
     const honest = [{ type: "urn:volens:error:not_found", title: "No", status: 404, detail: "No.", reason: "revoked", instance: "urn:volens:request:r", errors: [{ field: "a", problem: "b" }] }];
     await survives(fc.tuple(near(honest), fc.constantFrom(400, 403, 404, 409, 429, 503)), ([given, status]) => service("all", given, status).offer("off_0123456789"));
+  });
+
+  test("a refusal without words has some", async () => {
+    await expect(service("all", { type: "urn:volens:error:not_found", detail: " " }, 404).offer("off_0123456789")).rejects.toThrow("The service refused (404).");
   });
 
   test("bytes that are no JSON, and no text", async () => {

@@ -6,7 +6,7 @@
  * hash alone does not say whose it is.
  */
 
-import { InvalidMessage, read } from "./model.ts";
+import { InvalidMessage, read, type Message } from "./model.ts";
 import { renews } from "./renewal.ts";
 
 /** What a service says of one grant for one signer. */
@@ -41,30 +41,47 @@ const NOT_GIVEN: ReadonlySet<string> = new Set(["no_consent", "revoked", "closed
  * @param views every grant of the record for every signer.
  */
 export function own<V extends View>(views: readonly V[], subject: string): ReadonlyMap<string, Known<V>> {
-  const stopped = new Set(views.filter((view) => view.subject !== subject && STOPPED.has(view.standing) && stops(view, views))
+  const signed = bySigner(views);
+  const stopped = new Set(views.filter((view) => view.subject !== subject && STOPPED.has(view.standing) && stops(view, signed))
     .map(({ id }) => id));
   return new Map(views.filter((view) => view.subject === subject)
     .map((view) => [view.id, {
-      view, stoppedByAnother: stopped.has(view.id), replaced: view.standing === "revoked" && !stops(view, views),
+      view, stoppedByAnother: stopped.has(view.id), replaced: view.standing === "revoked" && !stops(view, signed),
     }]));
 }
 
-/** Whether a signer ended a consent without having given it again under another form, however often it changed. */
-function stops(stop: View, views: readonly View[]): boolean {
-  const others = new Map(views.filter(({ id, subject }) => subject === stop.subject && id !== stop.id).map((view) => [view.id, view]));
-  const ended = [stop];
-  try {
-    for (let one = ended.pop(); one !== undefined; one = ended.pop()) {
-      const old = read("Grant", one.grant);
-      for (const view of [...others.values()]) {
-        if (!renews(read("Grant", view.grant), old)) continue;
-        if (!NOT_GIVEN.has(view.standing)) return false;
-        others.delete(view.id);
-        ended.push(view); // ended as well: what was made of it may count
-      }
+/** A grant that can be read, and its standing for one signer. */
+interface Said {
+  readonly grant: Message<"Grant">;
+  readonly standing: string;
+}
+
+/** What each signer says: by the grants' hashes, those that can be read. */
+function bySigner(views: readonly View[]): ReadonlyMap<string, ReadonlyMap<string, Said>> {
+  const found = new Map<string, Map<string, Said>>();
+  for (const { subject, id, grant, standing } of views) {
+    try {
+      found.set(subject, (found.get(subject) ?? new Map<string, Said>()).set(id, { grant: read("Grant", grant), standing }));
+    } catch (error) {
+      if (!(error instanceof InvalidMessage)) throw error;
     }
-  } catch (error) {
-    if (!(error instanceof InvalidMessage)) throw error;
+  }
+  return found;
+}
+
+/** Whether a signer ended a consent without having given it again under another form, however often it changed. */
+function stops({ id, subject }: View, signed: ReadonlyMap<string, ReadonlyMap<string, Said>>): boolean {
+  const others = new Map(signed.get(subject));
+  const stop = others.get(id);
+  others.delete(id);
+  const ended = stop === undefined ? [] : [stop];
+  for (let one = ended.pop(); one !== undefined; one = ended.pop()) {
+    for (const [name, said] of [...others]) {
+      if (!renews(said.grant, one.grant)) continue;
+      if (!NOT_GIVEN.has(said.standing)) return false;
+      others.delete(name);
+      ended.push(said); // ended as well: what was made of it may count
+    }
   }
   return true;
 }
