@@ -216,4 +216,5 @@ class Limits:
     def leave(self, party: Address, client: str) -> None:
         """A stream has ended."""
         with self._listening:
-            self._streams -= Counter((party, client, ""))  # what has come to nothing is forgotten
+            # A socket without an address is "", too. What has come to nothing is forgotten.
+            self._streams -= Counter({party, client, ""})

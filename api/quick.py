@@ -15,6 +15,9 @@ from api import errors
 from ledger.errors import InvalidInput, VolensError
 
 MAX_BODY = 2**20
+LARGE = 2**14
+"""Bytes of the largest body that is read in the event loop. A larger one, whoever sent it, is read in a thread:
+everything else, withdrawals too, would have to wait for it."""
 Body = TypeVar("Body", bound=BaseModel)
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -46,11 +49,6 @@ def quick(endpoint: Endpoint) -> ASGIApp:
         await found(scope, receive, send)
 
     return answer
-
-
-async def read_json(request: Request) -> Any:
-    """The JSON in a request's body. Raises what `receive_json` and `parse_json` raise."""
-    return parse_json(await receive_json(request))
 
 
 async def receive_json(request: Request) -> bytes:

@@ -33,7 +33,7 @@ MOST_QUESTIONS = 512
 """Questions that are answered in one unit of work, unless one asker has more."""
 MOST_GRANTS = 64
 """Grants of the consents that are taken in one unit of work: nobody waits long for the others."""
-LARGE = 2
+LARGE_AT_ONCE = 2
 """Threads that read and take large consents: more would only take time from everything else,"""
 MOST_WAITING = 32
 """and as many consents wait for one at most, each of which may be 1 MiB."""
@@ -69,4 +69,4 @@ class Services:
     limits: Limits
     metrics: Metrics
     withdrawals: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(WITHDRAWALS))
-    large: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(LARGE))
+    large: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(LARGE_AT_ONCE))

@@ -4,13 +4,14 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.deps import signed_in
-from api.quick import Endpoint, Plain, json_response, quick, read_json
+from api.quick import LARGE, MAX_BODY, Endpoint, Plain, json_response, parse_json, quick, receive_json
 from api.services import Services
 from ledger import vocabulary
 from ledger.decisions import Reason
@@ -23,6 +24,7 @@ from ledger.services.questions import Answer, Asked, require_writable
 from ledger.tokens import make_token, read_token
 
 ACTIONS = ("view", "publish", "use", "release")
+Read = TypeVar("Read")
 MAX_BATCH = 500
 """Questions in one request."""
 MAX_PAGE = 100
@@ -89,7 +91,7 @@ async def configuration(request: Request) -> Response:
 async def evaluation(request: Request) -> Response:
     """Answer one question. 200 for permit and deny alike; 400 for a question that cannot be understood."""
     use, who, body = await _received(request)
-    return json_response(await _single(body, who, use))
+    return json_response(await _single(request, body, who, use))
 
 
 @router.post("/access/v1/evaluations", **_TAKES)
@@ -108,9 +110,14 @@ async def evaluations(request: Request) -> Response:
     if not isinstance(semantic, str) or semantic not in SEMANTICS:
         raise InvalidMessage("options.evaluations_semantic", f"must be one of {', '.join(SEMANTICS)}")
     stop = SEMANTICS[semantic]
-    read = [_tried({**{k: body[k] for k in DEFAULTS if k in body}, **_member(one)}, use) for one in given]
     if not given:
-        return json_response(await _single(body, who, use))
+        return json_response(await _single(request, body, who, use))
+    shared = {name: body[name] for name in DEFAULTS if name in body}
+    if len(msgspec.json.encode(shared)) * len(given) > MAX_BODY:
+        what = f"and what they leave out must not be larger than {MAX_BODY} bytes, counted once for each"
+        raise InvalidMessage("evaluations", what)
+    # In a thread: many take so long that everything else, withdrawals too, would have to wait.
+    read = await to_thread.run_sync(lambda: [_tried({**shared, **_member(one)}, use) for one in given])
     if stop is False:
         read = read[: next((i + 1 for i, one in enumerate(read) if isinstance(one, InvalidInput)), len(read))]
     asked = [one for one in read if not isinstance(one, InvalidInput)]
@@ -134,7 +141,9 @@ async def search_subject(request: Request) -> Response:
     """Which recipients may do this with this record now: all of them for its own parties, itself for a recipient."""
     use, who, body = await _received(request)
     kind = _text(_entity(_object(body, "the request"), "subject"), "subject", "type")
-    asked = read_search(body | {"subject": {"type": kind, "id": use.deployment.did(ZERO_ADDRESS)}}, use)
+    asked = await _aside(
+        request, lambda: read_search(body | {"subject": {"type": kind, "id": use.deployment.did(ZERO_ADDRESS)}}, use)
+    )
     page = Page.read(body, str(asked))
     if asked is None or kind != "recipient":
         return json_response(await _nothing(who))
@@ -151,7 +160,7 @@ async def search_resource(request: Request) -> Response:
     """Which records a recipient may use like this now, as far as the asker may know of them."""
     use, who, body = await _received(request)
     kind = _text(_entity(_object(body, "the request"), "resource"), "resource", "type")
-    asked = read_search(body | {"resource": {"type": kind, "id": ZERO_HASH}}, use)
+    asked = await _aside(request, lambda: read_search(body | {"resource": {"type": kind, "id": ZERO_HASH}}, use))
     page = Page.read(body, str(asked))
     if page.after:
         hash32(page.after, "page.token")
@@ -169,7 +178,9 @@ async def search_resource(request: Request) -> Response:
 async def search_action(request: Request) -> Response:
     """What a recipient may do with a record now: each action with purpose, channel and, unless all, the items."""
     use, who, body = await _received(request)
-    asked = read_search({**_object(body, "the request"), "action": {"name": ACTIONS[0]}}, use)
+    asked = await _aside(
+        request, lambda: read_search({**_object(body, "the request"), "action": {"name": ACTIONS[0]}}, use)
+    )
     page = Page.read(body, str(asked))
     if asked is None:
         return json_response(await _nothing(who))
@@ -233,7 +244,8 @@ async def _received(request: Request) -> tuple[Services, Who, Any]:
         NotAuthorised: there is no token. InvalidInput: not JSON.
     """
     use: Services = request.app.state.services
-    who, body = _bearer(request), await read_json(request)
+    who, data = _bearer(request), await receive_json(request)
+    body, request.state.large = parse_json(data), len(data) > LARGE
     named = [one["resource"] for one in _resources(body) if _is_reference(one["resource"].get("id"))]
     if named:
         found = await to_thread.run_sync(use.references.records, {one["id"] for one in named})
@@ -273,8 +285,13 @@ async def _nothing(who: Who) -> dict[str, Any]:
     return {"page": {"next_token": ""}, "results": []}
 
 
-async def _single(body: Any, who: Who, use: Services) -> dict[str, Any]:
-    wanted = read_wanted(body, use)
+async def _aside(request: Request, read: Callable[[], Read]) -> Read:
+    """Read what may be large in a thread: everything else, withdrawals too, would have to wait for it."""
+    return await to_thread.run_sync(read) if request.state.large else read()
+
+
+async def _single(request: Request, body: Any, who: Who, use: Services) -> dict[str, Any]:
+    wanted = await _aside(request, lambda: read_wanted(body, use))
     return shape((await _ask([wanted], who, use))[0], use, wanted)
 
 

@@ -6,7 +6,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 
 from api.deps import Use
-from api.quick import Plain, json_response, parse_json, quick, read_body, receive_json
+from api.quick import LARGE, Plain, json_response, parse_json, quick, read_body, receive_json
 from api.schemas import RelayAccepted, RelayStatus, SignedFor
 from api.services import MOST_WAITING, Services
 from ledger.errors import NotFound, TooManyRequests
@@ -19,16 +19,12 @@ from ledger.typed_data import parse_signature
 
 router = APIRouter(prefix="/v1", tags=["consents"])
 
-MOST_TOGETHER = 2**14
-"""Bytes of the largest consent that is taken with others. A larger one, whoever sent it, is read in a thread of a few:
-everything else, withdrawals too, would have to wait for it."""
-
 
 async def consent(request: Request) -> Response:
     """Record a signed consent. Checked in full before it is accepted; the subject pays nothing."""
     use: Services = request.app.state.services
     data = await receive_json(request)
-    if len(data) > MOST_TOGETHER:
+    if len(data) > LARGE:
         if use.large.statistics().tasks_waiting >= MOST_WAITING:
             raise TooManyRequests("Too many large consents are being read. Hand it in again in a moment.")
         relay = await to_thread.run_sync(lambda: use.intake.accept(*_given(data)), limiter=use.large)

@@ -271,6 +271,8 @@ class SqlTransaction(Cohorts):
         super().__init__(connection)
         self._documents: dict[Hash, Form | Terms | Profile] = {}
         """Those that were read in this unit of work: many consents name the same form."""
+        self._record: StoredRecord | None = None
+        """The one that was read last: hundreds of grants of a consent may name it, which may have as many items."""
 
     def _add(self, table: Table, **values: Any) -> bool:
         """Insert a row; False when its key is taken."""
@@ -386,11 +388,14 @@ class SqlTransaction(Cohorts):
 
     def record(self, record: Hash) -> StoredRecord | None:
         """A registered record, or None."""
+        if self._record is not None and self._record.hash == record:
+            return self._record
         row = self._row(t.records, hash=record)
         if row is None:
             return None
         stored = tuple(_item(item) for item in self._db.execute(_ITEMS, {"record": record}).mappings())
-        return StoredRecord(Record.from_json(row["record"]), record, row["signature"], stored)
+        self._record = StoredRecord(Record.from_json(row["record"]), record, row["signature"], stored)
+        return self._record
 
     def records_naming(self, recipient: Address, holder: Address | None, after: str, limit: int) -> list[Hash]:
         """Records with a grant or an approval that names a recipient, in order of their hashes."""
@@ -492,6 +497,7 @@ class SqlTransaction(Cohorts):
             (t.held, t.held.c.record == record),
         ):
             self._db.execute(delete(table).where(rows))
+        self._record = None
         # Of this controller only: what another invited to is none of this record's.
         answered = update(t.invitations).where(
             t.invitations.c.subject.in_((subject, *stewards)), t.invitations.c.controller == found.record.controller

@@ -291,7 +291,9 @@ def require_writable(question: Question) -> None:
             code(value, name)
     written = question_json(question)
     try:  # without facts there are only texts in it, and the quick way refuses what the strict one does
-        size = len(canonical(written) if question.facts else msgspec.json.encode(written))
+        size = len(msgspec.json.encode(written))
+        if question.facts and size <= MAX_QUESTION:  # the strict one takes long for what is too large anyway
+            size = len(canonical(written))
     except UnicodeEncodeError:
         raise InvalidMessage("question", "must be text that can be written in UTF-8") from None
     if size > MAX_QUESTION:

@@ -125,7 +125,7 @@ class Relays:
         rest: list[Relay] = []
         for relay in batch:
             if relay.id in taken_back:
-                self._give_up(relay, taken_back[relay.id])
+                self._hold(relay, taken_back[relay.id])
                 continue
             (rest if relay.signer not in coded and self._by_key(relay) else alone).append(relay)
         if rest:
@@ -199,8 +199,9 @@ class Relays:
         else:
             found.setdefault((fate.transaction, fate.receipt), []).append(relay)
             return
-        if problem := self._taken_back([relay]).get(relay.id):
-            self._give_up(relay, problem)
+        taken_back = self._taken_back([relay])
+        if relay.id in taken_back:
+            self._hold(relay, taken_back[relay.id])
         else:
             self._send(relay, failed=failed)
 
@@ -326,10 +327,11 @@ class Relays:
     def _is_new(self, relay: Relay) -> bool:
         return self._clock() - relay.received_at < 2 * self._alarm
 
-    def _taken_back(self, relays: Sequence[Relay]) -> dict[str, str]:
+    def _taken_back(self, relays: Sequence[Relay]) -> dict[str, str | None]:
         """Which messages were taken back here, and the contract's error for it: none must come to stand on chain.
 
-        A consent with a grant that was taken back, and whatever gives permission by a delegate whose rights were.
+        A consent with a grant that was taken back, and whatever gives permission by a delegate whose rights were. None
+        where the subject may have given them anew, and nothing can be said of the chain now.
         """
         giving: list[tuple[Relay, Relayed]] = [
             (relay, relay.message)  # type: ignore[misc]
@@ -340,17 +342,26 @@ class Relays:
             return {}
         with self._store.begin() as tx:
             denied = Denials.of(tx.denials({message.subject for _, message in giving}))
-        problems = {}
+        problems: dict[str, str | None] = {}
         for relay, message in giving:
             subject, grants = message.subject, message.grants if isinstance(message, Consent) else ()
             if any((subject, struct_hash(grant)) in denied.revoked for grant in grants):
                 problems[relay.id] = "AlreadyRevoked"
             elif (subject, relay.signer, RIGHT_GRANT) in denied.undelegated:
-                # She may have been given rights anew. What took the message in has seen that, and so has this round.
-                given = self._index.last.state.delegations.get((subject, relay.signer)) if self._index.last else None
+                try:
+                    with self._index.at_head() as snapshot:
+                        given = snapshot.state.delegations.get((subject, relay.signer))
+                except (Unavailable, Untrusted):
+                    problems[relay.id] = None
+                    continue
                 if given is None or denied.ends(subject, relay.signer, RIGHT_GRANT, given.at):
                     problems[relay.id] = "NotAuthorised"
         return problems
+
+    def _hold(self, relay: Relay, problem: str | None) -> None:
+        """Do not send what was taken back, or may be: then it waits."""
+        if problem is not None:
+            self._give_up(relay, problem)
 
     def _give_up(self, relay: Relay, problem: str) -> None:
         """Send it no more. A withdrawal stays on the deny list, whatever became of it on chain."""

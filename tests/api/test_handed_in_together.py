@@ -1,4 +1,4 @@
-"""Consents are taken together, and nobody's holds up what others ask for: least of all a withdrawal."""
+"""What is handed in or asked together, and what is large, holds up nobody: least of all a withdrawal."""
 
 import asyncio
 import logging
@@ -6,9 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from api.routes import consents
-from api.services import LARGE, MOST_GRANTS, MOST_WAITING
+from api.quick import LARGE
+from api.routes import access, consents
+from api.services import LARGE_AT_ONCE, MOST_GRANTS, MOST_WAITING
+from ledger.adapters import store
+from ledger.errors import InvalidMessage
 from ledger.model import to_hash
+from ledger.services import questions
 
 
 def many(forge, count):
@@ -54,7 +58,7 @@ def test_what_is_wrong_with_a_large_consent_is_said_like_that_of_a_small_one(web
 
 
 def test_large_consents_that_wait_are_no_more_than_memory_holds(web):
-    body = b" " * (consents.MOST_TOGETHER + 1)
+    body = b" " * (LARGE + 1)
 
     async def hand_in():
         said, headers = [], [(b"content-type", b"application/json")]
@@ -70,7 +74,7 @@ def test_large_consents_that_wait_are_no_more_than_memory_holds(web):
         return said[0]["status"]
 
     async def all_at_once():
-        holders, large = [object() for _ in range(LARGE)], web.forge.services.large
+        holders, large = [object() for _ in range(LARGE_AT_ONCE)], web.forge.services.large
         for holder in holders:
             await large.acquire_on_behalf_of(holder)
         waiting = [asyncio.create_task(hand_in()) for _ in range(MOST_WAITING)]
@@ -82,6 +86,14 @@ def test_large_consents_that_wait_are_no_more_than_memory_holds(web):
         return [refused, *await asyncio.gather(*waiting)]
 
     assert asyncio.run(all_at_once()) == [429] + [400] * MOST_WAITING
+
+
+def test_a_record_is_read_once_for_all_grants_of_a_consent(make_forge, monkeypatch):
+    """While it is checked the ledger and the store are held, and a withdrawal waits for the store."""
+    forge, parse, read = make_forge(stage="registered"), store.Record.from_json, []
+    monkeypatch.setattr(store.Record, "from_json", lambda value: read.append(1) or parse(value))
+    forge.accept(many(forge, 40))
+    assert len(read) == 1
 
 
 def test_a_group_is_no_longer_than_its_grants(forge):
@@ -115,3 +127,44 @@ def test_whoever_goes_away_in_the_middle_is_no_failure_of_ours(web, path, caplog
         )
     assert caplog.records == []
     assert said[0]["status"] < 500
+
+
+def shared(count, size):
+    """Questions that leave out what is said once, and is large."""
+    return {"subject": {"properties": {"diseases": ["x" * 10] * (size // 13)}}, "evaluations": [{}] * count}
+
+
+def test_what_is_said_once_for_many_questions_is_read_as_often_as_it_counts(web):
+    """A megabyte that five hundred questions leave out took minutes, in which nobody could withdraw anything."""
+    answer = web.call("POST", "/access/v1/evaluations", shared(500, 900_000), headers={"Authorization": "Bearer x"})
+    assert answer.status_code == 401
+    answer = web.post("/access/v1/evaluations", shared(500, 900_000), by=web.forge.world.journal)
+    assert (answer.status_code, "counted once for each" in answer.text) == (400, True)
+    answer = web.post("/access/v1/evaluations", shared(500, 1_500), by=web.forge.world.journal)
+    assert (answer.status_code, len(answer.json()["evaluations"])) == (200, 500)
+
+
+def test_many_questions_are_read_beside_everything_else(web, monkeypatch):
+    read, where = access.read_wanted, []
+    monkeypatch.setattr(access, "read_wanted", lambda *given: where.append(in_the_event_loop()) or read(*given))
+    assert web.post("/access/v1/evaluations", shared(2, 100), by=web.forge.world.journal).status_code == 200
+    assert where == [False, False]
+
+
+@pytest.mark.parametrize("path", ["evaluation", "search/subject", "search/resource", "search/action"])
+def test_a_large_question_is_read_beside_everything_else(web, monkeypatch, path):
+    read, where, w = access.read_question, [], web.forge.world
+    monkeypatch.setattr(access, "read_question", lambda *given: where.append(in_the_event_loop()) or read(*given))
+    subject = {"type": "recipient", "id": web.forge.deployment.did(w.journal.address)}
+    asked = {"action": {"name": "view"}, "resource": {"type": "record", "id": w.record_hash}}
+    for size in (10, 20_000):
+        properties = {"diseases": ["x" * size]}
+        body = {"subject": subject | {"properties": properties}, **asked}
+        assert web.post(f"/access/v1/{path}", body, by=w.journal).status_code == 200
+    assert where == [True, False]
+
+
+def test_a_question_that_is_too_large_is_not_written_down_to_find_that_out(forge, monkeypatch):
+    monkeypatch.setattr(questions, "canonical", lambda _: 1 / 0)
+    with pytest.raises(InvalidMessage, match="larger"):
+        questions.require_writable(forge.world.question(facts={"diseases": ["x" * 10] * 10_000}))

@@ -258,7 +258,9 @@ def test_item_keys_are_kept_by_reader_in_the_order_of_the_items_and_erased_with_
         assert tx.wraps(W.record_hash, PATIENT) == (b"hers" * 300, b"\0")
         assert tx.wraps(W.record_hash, mother) == (b"\xff", b"her mother's")
         assert tx.wraps(W.record_hash, HOSPITAL) == tx.wraps(HASHES[0], mother) == ()
+        assert tx.record(W.record_hash) == stored_record()
         assert tx.erase(W.record_hash, START)
+        assert tx.record(W.record_hash) is None
         assert tx.wraps(W.record_hash, PATIENT) == tx.wraps(W.record_hash, mother) == ()
 
 

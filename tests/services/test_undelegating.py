@@ -414,3 +414,29 @@ def test_the_old_narrowing_sent_again_takes_nothing_away(named):
     assert named.accept(old).status == "final"
     named.settle()
     assert named.reason() == "permitted"
+
+
+@pytest.mark.parametrize("gives", ["consent", "resume"])
+def test_what_one_who_was_named_anew_gave_waits_while_nothing_is_known_of_the_chain(named, gives):
+    """Sending goes on while the gate is closed; a new process has then seen no word of the subject's."""
+    w = named.world
+    undelegate(named)
+    named.accept(Suspension(w.patient.address, gives == "resume", named.chain.now))
+    named.settle()
+    named.chain.now += 1
+    delegate(named)
+    named.settle()
+    waits = named.accept(
+        named.consent_to() if gives == "consent" else Suspension(w.patient.address, False, named.chain.now), by=w.mother
+    )
+    with named.store.begin() as tx:
+        tx.set_fact("closed", "An operator must look at it.")
+    named.restart()
+    for _ in range(3):
+        named.services.relays.pump()
+        named.mine()
+    assert status(named, waits)[0] != "failed"
+    named.services.index.accept_loss()
+    named.recover()
+    named.settle()
+    assert status(named, waits) == ("final", None)

@@ -142,3 +142,11 @@ def test_only_so_many_heavy_requests_at_once():
 def test_networks_that_are_none_are_refused():
     with pytest.raises(InvalidInput, match="must be networks"):
         networks("10.0.0.0/8, everybody")
+
+
+def test_streams_to_a_socket_without_an_address_are_all_counted():
+    own = limits(Hands())
+    for number in range(3):
+        own.listen(f"0x{number}", "")
+    own.leave("0x0", "")
+    assert own._streams == {"0x1": 1, "0x2": 1, "": 2}
