@@ -34,9 +34,9 @@ MOST_QUESTIONS = 512
 MOST_GRANTS = 64
 """Grants of the consents that are taken in one unit of work: nobody waits long for the others."""
 LARGE_AT_ONCE = 2
-"""Threads that read and take large consents: more would only take time from everything else,"""
+"""Threads that read and take large consents, and as many for large withdrawals: more would only slow the rest down."""
 MOST_WAITING = 32
-"""and as many consents wait for one at most, each of which may be 1 MiB."""
+"""Large consents that wait for one of them at most, each of which may be 1 MiB."""
 
 
 @dataclass(frozen=True)
@@ -70,3 +70,4 @@ class Services:
     metrics: Metrics
     withdrawals: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(WITHDRAWALS))
     large: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(LARGE_AT_ONCE))
+    large_withdrawals: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(LARGE_AT_ONCE))

@@ -55,33 +55,33 @@ QUICK = {"/v1/consents": quick(consent)}
 
 
 @router.post("/revocations", status_code=202)
-async def revocation(body: SignedFor, use: Use) -> RelayAccepted:
+async def revocation(request: Request, body: SignedFor, use: Use) -> RelayAccepted:
     """Revoke grants. Every question asked after this answer is denied, before the chain knows."""
-    return await _withdraw(Revocation.from_json(body.message), body, use)
+    return await _withdraw(Revocation, request, body, use)
 
 
 @router.post("/revocations/all", status_code=202)
-async def revoke_all(body: SignedFor, use: Use) -> RelayAccepted:
+async def revoke_all(request: Request, body: SignedFor, use: Use) -> RelayAccepted:
     """Revoke everything granted until a time."""
-    return await _withdraw(RevokeAll.from_json(body.message), body, use)
+    return await _withdraw(RevokeAll, request, body, use)
 
 
 @router.post("/suspensions", status_code=202)
-async def suspension(body: SignedFor, use: Use) -> RelayAccepted:
+async def suspension(request: Request, body: SignedFor, use: Use) -> RelayAccepted:
     """Pause everything, or resume."""
-    return await _withdraw(Suspension.from_json(body.message), body, use)
+    return await _withdraw(Suspension, request, body, use)
 
 
 @router.post("/closures", status_code=202)
-async def closure(body: SignedFor, use: Use) -> RelayAccepted:
+async def closure(request: Request, body: SignedFor, use: Use) -> RelayAccepted:
     """End everything for ever."""
-    return await _withdraw(Closure.from_json(body.message), body, use)
+    return await _withdraw(Closure, request, body, use)
 
 
 @router.post("/delegations", status_code=202)
-async def delegation(body: SignedFor, use: Use) -> RelayAccepted:
+async def delegation(request: Request, body: SignedFor, use: Use) -> RelayAccepted:
     """Let somebody act for the subject, or end that: taking all rights away counts from this answer on."""
-    return await _withdraw(Delegation.from_json(body.message), body, use)
+    return await _withdraw(Delegation, request, body, use)
 
 
 @router.get("/relays/{relay}")
@@ -99,8 +99,16 @@ def _given(data: bytes) -> HandedIn:
     return Consent.from_json(body.message), body.signer, parse_signature(body.signature)
 
 
-async def _withdraw(message: Relayed, body: SignedFor, use: Services) -> RelayAccepted:
-    """Take a withdrawal in, in threads of its own: however many questions wait for a slow node, it gets through."""
+async def _withdraw(kind: type[Relayed], request: Request, body: SignedFor, use: Services) -> RelayAccepted:
+    """Take a withdrawal in, in threads of its own: however many questions wait for a slow node, it gets through.
+
+    So it does however many large ones are read.
+    """
+    if len(await request.body()) > LARGE:
+        return await to_thread.run_sync(
+            lambda: _accept(kind.from_json(body.message), body, use), limiter=use.large_withdrawals
+        )
+    message = kind.from_json(body.message)
     limiter = use.withdrawals if withdraws(message) else None
     return await to_thread.run_sync(lambda: _accept(message, body, use), limiter=limiter)
 

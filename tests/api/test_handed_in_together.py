@@ -11,8 +11,9 @@ from api.routes import access, consents
 from api.services import LARGE_AT_ONCE, MOST_GRANTS, MOST_WAITING
 from ledger.adapters import store
 from ledger.errors import InvalidMessage
-from ledger.model import to_hash
+from ledger.model import Revocation, to_hash
 from ledger.services import questions
+from ledger.typed_data import struct_hash
 
 
 def many(forge, count):
@@ -41,6 +42,19 @@ def test_a_large_consent_is_read_and_taken_beside_everything_else(web, monkeypat
     assert (answer.status_code, answer.json()["status"]) == (202, "accepted")
     assert where == [True, False]
     assert answer.json().keys() == web.send("/v1/consents", many(forge, 1), forge.world.patient).json().keys()
+
+
+def test_a_large_revocation_is_read_beside_the_others(web, monkeypatch):
+    """Anybody may send one, and those that end everything are small."""
+    forge, read, where = web.forge, Revocation.from_json, []
+    monkeypatch.setattr(Revocation, "from_json", lambda value: where.append(in_the_event_loop()) or read(value))
+    for count in (1, 40):
+        grants = many(forge, count).grants
+        answer = web.send("/v1/revocations", Revocation(forge.world.patient.address, grants), forge.world.patient)
+        assert (answer.status_code, answer.json()["status"]) == (202, "accepted")
+    assert where == [True, False]
+    with forge.store.begin() as tx:
+        assert {value for _, _, value in tx.denials([forge.world.patient.address])} == set(map(struct_hash, grants))
 
 
 def test_what_is_wrong_with_a_large_consent_is_said_like_that_of_a_small_one(web):
