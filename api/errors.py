@@ -30,6 +30,8 @@ STATUS: tuple[tuple[type[errors.VolensError], int], ...] = (
     (errors.Untrusted, 503),
 )
 RETRY_AFTER = "2"
+MOST_NAMED = 16
+"""Mistakes that are named in one answer."""
 _SENTENCES = {
     404: "There is nothing at this address.",
     405: "This address does not take this method; Allow says which it takes.",
@@ -111,7 +113,9 @@ def install(app: FastAPI) -> None:
 
 def form(request: Request, error: RequestValidationError) -> Response:
     """The answer to a body or a query of the wrong form."""
-    found = [{"field": ".".join(map(str, e["loc"][1:])) or "body", "problem": e["msg"]} for e in error.errors()]
+    found = [
+        {"field": ".".join(map(str, e["loc"][1:])) or "body", "problem": e["msg"]} for e in error.errors()[:MOST_NAMED]
+    ]
     detail = "; ".join(f"{e['field']}: {e['problem']}" for e in found)[:500]
     return problem(request, 400, "invalid_input", detail, errors=found)
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ledger.model import Address, Hash, address, hash32
 from ledger.services.cohorts import LARGEST
@@ -20,10 +20,22 @@ HexText = Annotated[str, AfterValidator(_bytes)]
 MessageJson = Annotated[dict[str, Any], Field(description="The EIP-712 message, every field under its EIP-712 name.")]
 
 
+MOST_FIELDS = 64
+"""More than any body has."""
+
+
 class Wire(BaseModel):
     """A body we send or receive: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few(cls, value: Any) -> Any:
+        # Of each unknown one an error would be made: a megabyte of them kept everybody waiting for a second.
+        if isinstance(value, dict) and len(value) > MOST_FIELDS:
+            raise ValueError(f"has more than {MOST_FIELDS} fields")
+        return value
 
 
 class Signed(Wire):

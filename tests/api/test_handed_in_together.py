@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from api.errors import MOST_NAMED
 from api.quick import LARGE
 from api.routes import access, consents
 from api.services import LARGE_AT_ONCE, MOST_GRANTS, MOST_WAITING
@@ -182,3 +183,14 @@ def test_a_question_that_is_too_large_is_not_written_down_to_find_that_out(forge
     monkeypatch.setattr(questions, "canonical", lambda _: 1 / 0)
     with pytest.raises(InvalidMessage, match="larger"):
         questions.require_writable(forge.world.question(facts={"diseases": ["x" * 10] * 10_000}))
+
+
+@pytest.mark.parametrize("path", ["/v1/consents", "/v1/revocations", "/v1/auth/verify"])
+def test_of_a_thousand_unknown_fields_not_each_is_named(web, path):
+    answer = web.post(path, {f"field {number}": 0 for number in range(1000)})
+    assert (answer.status_code, "64 fields" in answer.text, len(answer.json()["errors"])) == (400, True, 1)
+
+
+def test_of_many_mistakes_the_first_are_named(web):
+    answer = web.post("/v1/cohorts", {"consents": [{}] * 100}, by=web.forge.world.hospital)
+    assert (answer.status_code, len(answer.json()["errors"])) == (400, MOST_NAMED)
