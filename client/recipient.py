@@ -41,7 +41,7 @@ class Recipient:
     @reading()
     def ask(
         self,
-        record: Hash,
+        record: str,
         purpose: str,
         channel: str = "",
         items: Sequence[str] = (),
@@ -52,6 +52,7 @@ class Recipient:
         """Ask whether a use is authorised right now (AuthZEN evaluation).
 
         Args:
+            record: its hash, or a reference that names it.
             files: the content at hand by item name, so that an altered file is noticed. It stays here; only its
                 digest is sent.
         """

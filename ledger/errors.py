@@ -108,7 +108,13 @@ class Unavailable(VolensError):
 
 
 class LedgerUnavailable(Unavailable):
+    """`node` is where one was looked for, if none answers: for who runs a command, never for who asks a service."""
+
     code = "ledger_unavailable"
+
+    def __init__(self, message: str, node: str = "") -> None:
+        super().__init__(message)
+        self.node = node
 
 
 class StaleLedger(Unavailable):

@@ -1,6 +1,7 @@
 """The `volens` command."""
 
 import os
+import shlex
 import signal
 from contextlib import suppress
 from importlib.metadata import version
@@ -27,7 +28,7 @@ from scripts.commands import (
     shares,
     wallets,
 )
-from scripts.console import DEFAULT_FACTS, DEFAULT_RPC, Json, RpcUrl, command, load_deployment, out, show
+from scripts.console import DEFAULT_FACTS, DEFAULT_RPC, DEFAULT_URL, Json, RpcUrl, command, load_deployment, out, show
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -140,10 +141,18 @@ def up(
         out.print(f"Node        {stack.rpc_url}")
         out.print(f"Deployment  {stack.settings.deployment}")
         out.print(f"Operator    {operator_key(state)}")
+        if elsewhere := _elsewhere(stack.url, stack.rpc_url):
+            out.print(f"\nOther commands look elsewhere until told:\nexport {elsewhere}")
         out.print("\nCtrl-C stops it; the state is kept.")
         with suppress(KeyboardInterrupt):  # Ctrl-C is how one leaves
             stack.serve()
     out.print("Stopped.")
+
+
+def _elsewhere(url: str, rpc_url: str) -> str:
+    """What a shell must be told so that its commands find a service and a node that are not where they look first."""
+    places = (("VOLENS_URL", url, DEFAULT_URL), ("VOLENS_RPC_URL", rpc_url, DEFAULT_RPC))
+    return " ".join(f"{name}={shlex.quote(place)}" for name, place, usual in places if place != usual)
 
 
 @command(app)

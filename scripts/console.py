@@ -19,7 +19,7 @@ from rich.text import Text
 
 from client.http import Client, read_deployment
 from ledger.deployment import Deployment
-from ledger.errors import InvalidFile, InvalidInput, NotAuthorised, VolensError
+from ledger.errors import InvalidFile, InvalidInput, LedgerUnavailable, NotAuthorised, VolensError
 
 if TYPE_CHECKING:
     from api.settings import Settings
@@ -108,6 +108,8 @@ def fail(error: VolensError, as_json: bool) -> None:
     said = str(error) if str(error).endswith((".", "?", "!")) else f"{error}."
     if isinstance(error, NotAuthorised):
         said = f"{said} Reason: {error.reason}."
+    if isinstance(error, LedgerUnavailable) and error.node:
+        said = f"{said} It was looked for at {error.node}; --rpc-url or VOLENS_RPC_URL names another."
     err.print(Text.assemble(("✗", "red"), f" {said}"))
     raise typer.Exit(error.exit_code)
 
@@ -155,8 +157,11 @@ def require_database(settings: "Settings") -> None:
 
 
 def shortened(title: str, most: int = 40) -> str:
-    """A title for a cell of a table; what was cut off is seen to be."""
-    return title if len(title) <= most else title[: most - 1].rstrip() + "…"
+    """A title for a cell of a table, up to a word's end where it has words; what was cut off is seen to be."""
+    if len(title) <= most:
+        return title
+    whole = title[:most].rpartition(" ")[0]
+    return (whole if len(whole) >= most // 2 else title[: most - 1]).rstrip() + "…"
 
 
 def passphrase(file: Path | None, confirm: bool = False) -> str:

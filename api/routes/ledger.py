@@ -1,5 +1,6 @@
 """Liveness, readiness, and the facts everybody may know: chain, contracts, parties."""
 
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -71,19 +72,27 @@ def metrics(use: Use) -> Response:
 
 @router.get("/v1/ledger")
 def ledger(use: Use) -> dict[str, Any]:
-    """Chain, genesis, contracts and code hashes to pin; the verified heads at the newest block."""
-    with use.index.at_head() as snapshot:
-        return {
-            "deployment": use.deployment.to_json(),
+    """Chain, genesis, contracts and code hashes to pin; the verified heads at the newest block.
+
+    While the gate is not open there is no such block and nothing of it is said: what a wallet must know before it
+    signs a withdrawal is said in every state.
+    """
+    newest: dict[str, Any] = {}
+    with suppress(Unavailable, Untrusted), use.index.at_head() as snapshot:
+        newest = {
             "block": {"number": snapshot.head.number, "hash": snapshot.head.hash},
             "heads": dict(snapshot.state.heads),
             "operations": snapshot.state.operations,
             "token": token_of(use.deployment, snapshot.head),
-            "confirmations": use.settings.confirmations,
-            "custodianKey": "0x" + use.custodian.public_key.hex(),
-            "receiptKey": "0x" + use.intake.public_key.hex(),
-            "versions": {"volens": version("volens"), "domain": DOMAIN_VERSION},
         }
+    return {
+        "deployment": use.deployment.to_json(),
+        **newest,
+        "confirmations": use.settings.confirmations,
+        "custodianKey": "0x" + use.custodian.public_key.hex(),
+        "receiptKey": "0x" + use.intake.public_key.hex(),
+        "versions": {"volens": version("volens"), "domain": DOMAIN_VERSION},
+    }
 
 
 @router.get("/v1/ledger/digest")

@@ -64,6 +64,8 @@ class Node:
         if not usable:
             raise InvalidInput(f"{url} does not name an Ethereum node; it should look like http://127.0.0.1:8545")
         self.url, self._timeout = url, timeout
+        # Of an address only so much is shown: what follows can be the key of an account with a provider.
+        self._shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         # A connection that the node dropped meanwhile is replaced; a request that was sent is never repeated.
         self._pool = urllib3.PoolManager(
             maxsize=16, retries=False, timeout=timeout, headers={"Content-Type": "application/json"}
@@ -126,7 +128,9 @@ class Node:
         try:
             return json.loads(self._post(body))
         except (ValueError, RecursionError) as error:
-            raise LedgerUnavailable(f"The Ethereum node does not answer ({type(error).__name__}).") from error
+            raise LedgerUnavailable(
+                f"The Ethereum node does not answer ({type(error).__name__}).", self._shown
+            ) from error
 
     def _post(self, body: Any) -> bytearray:
         deadline = time.monotonic() + self._timeout
@@ -138,10 +142,12 @@ class Node:
                     data += chunk
                     if time.monotonic() > deadline or len(data) > MAX_ANSWER:
                         answer.close()
-                        raise LedgerUnavailable("The Ethereum node takes too long to answer.")
+                        raise LedgerUnavailable("The Ethereum node takes too long to answer.", self._shown)
                 answer.release_conn()
         except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
-            raise LedgerUnavailable(f"The Ethereum node does not answer ({type(error).__name__}).") from error
+            raise LedgerUnavailable(
+                f"The Ethereum node does not answer ({type(error).__name__}).", self._shown
+            ) from error
         return data
 
     @staticmethod

@@ -21,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
 
 def verify(
     key: KeyFile,
-    record: Record,
+    record: Annotated[str, typer.Option(help="The record's hash, or a reference that names it.")],
     purpose: Purpose,
     channel: Channel = "",
     item: Items = [],  # noqa: B006 (typer reads it)
@@ -37,6 +37,7 @@ def verify(
     from client.recipient import Recipient
     from ledger.errors import InvalidFile, NotAuthorised
     from ledger.model import hash32
+    from ledger.references import read_reference
     from ledger.vocabulary import channel as known_channel
     from ledger.vocabulary import purpose as known_purpose
 
@@ -50,7 +51,8 @@ def verify(
     if empty := [name for name, content in files.items() if not content]:
         raise InvalidFile(f"{empty[0]} is empty.")
     recipient = Recipient(connect(url), load_keys(key, passphrase_file))
-    answer = recipient.ask(hash32(record.lower(), "record"), purpose, channel, item, files, action)
+    named = record if read_reference(record) else hash32(record.lower(), "record")
+    answer = recipient.ask(named, purpose, channel, item, files, action)
     value = {
         "decision": answer.permitted,
         "reason": answer.reason,

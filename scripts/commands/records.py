@@ -14,6 +14,7 @@ from scripts.console import (
     Url,
     command,
     connect,
+    err,
     load_keys,
     out,
     require_database,
@@ -174,13 +175,13 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Erase a record for ever, on the machine of the service: nothing opens it any more, no backup either.
+    """Erase a record for ever, on the machine of the service: no backup of its database and files opens it any more.
 
     Hashes, withdrawals and the access log stay. See docs/operations.md for what to do about backups of the key store.
     """
     from api.app import open_stores, wall_clock
     from api.settings import read_settings
-    from ledger.errors import InvalidInput
+    from ledger.errors import InvalidInput, NotFound
     from ledger.model import hash32
     from ledger.services.erasure import Erasure
 
@@ -188,11 +189,25 @@ def erase(
     require_database(settings)
     store, vault, keys = open_stores(settings)
     try:
-        if not yes and not typer.confirm(f"Erase {name} for ever? This cannot be undone.", err=True):
+        with store.begin() as tx:  # nobody is asked about a record that is not there
+            if tx.erased(name) is None and tx.record(name) is None:
+                raise NotFound("There is no such record.")
+        try:
+            sure = yes or typer.confirm(f"Erase {name} for ever? This cannot be undone.", err=True)
+        except typer.Abort:
+            err.print()
+            raise InvalidInput("Nobody answered; nothing was erased. --yes erases without asking.") from None
+        if not sure:
             raise InvalidInput("Nothing was erased.")
         erased = Erasure(store, vault, keys, wall_clock).erase(name)
     finally:
         store.close()
         keys.close()
     done = {"record": erased.record, "erasedAt": erased.at, "parties": list(erased.parties)}
-    show(done, as_json, lambda: out.print(f"{erased.record} is erased. Nothing can open it any more."))
+    show(
+        done,
+        as_json,
+        lambda: out.print(
+            f"{erased.record} is erased. Only an older backup of the key store could open it: see docs/operations.md."
+        ),
+    )

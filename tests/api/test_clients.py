@@ -297,6 +297,17 @@ def test_the_wallet_keeps_the_receipts_of_what_it_sent(town):
         require_receipt_of(receipt, entry.sent.message, patient.book.cases[0].subject, town.forge.domain)
 
 
+def test_she_takes_back_while_the_service_has_no_node(town):
+    patient, record, _ = town.consent()
+    town.forge.chain.faults.unreachable = True
+    again = Patient(Book.open(town.folder / "wallet", PASSPHRASE), town.client())
+    again.revoke([struct_hash(patient.book.cases[0].grants[0])])
+    assert again.doubts == []
+    town.forge.chain.faults.unreachable = False
+    town.forge.recover()
+    assert town.journal.ask(record, "case-report", "journal", items=[NARRATIVE]).reason == "revoked"
+
+
 def other_word(answer):
     receipt = RelayReceipt.from_json(answer["receipt"]["receipt"])
     return sign_receipt(receipt, Ed25519PrivateKey.from_private_bytes(phrase("another log")))

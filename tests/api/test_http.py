@@ -199,6 +199,16 @@ def test_the_ledger_says_what_to_pin(web):
     assert stated["token"].startswith("cz1.")
 
 
+def test_what_a_wallet_must_know_to_withdraw_is_said_without_a_node(web):
+    open_gate = web.get("/v1/ledger").json()
+    web.forge.chain.faults.unreachable = True
+    answer = web.get("/v1/ledger")
+    assert answer.status_code == 200
+    assert set(open_gate) - set(answer.json()) == {"block", "heads", "operations", "token"}
+    assert answer.json().items() <= open_gate.items()
+    assert web.get("/readyz").status_code == 503
+
+
 def test_nobody_waits_for_the_digest_of_a_large_ledger(web, monkeypatch):
     forge, found = web.forge, []
 

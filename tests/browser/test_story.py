@@ -48,7 +48,8 @@ def test_from_the_invitation_to_the_last_consent_taken_back(visit, place):
     record = place.register(invitation)
     assert not any(word in stored(device).split() for word in words)
 
-    device.open(f"#offer={place.offer(record)}")
+    offered = f"#offer={place.offer(record)}"
+    device.open(offered)
     device.see("What you are asked")
     for name in ("narrative.md", "ct-slice.dcm", "photograph.jpg"):
         device.press(f"Open: {name}")
@@ -57,6 +58,10 @@ def test_from_the_invitation_to_the_last_consent_taken_back(visit, place):
     assert shades > 50, "a scan is shown, not a black square"
     device.page.get_by_role("img", name="Picture photograph.jpg").wait_for()
     device.page.get_by_text("A person in midlife came to us").wait_for()
+    cards = device.page.locator("main > section.card")
+    assert [cards.nth(n).get_by_text("exactly the file").count() for n in range(3)] == [1, 1, 0]
+    assert "No request here asks for this file." in cards.nth(2).inner_text(), "photograph.jpg is only shown to her"
+    assert device.page.get_by_text("You have already said yes").count() == 0
     device.look("06-material")
     device.press("Next")
     device.see("What you should know")
@@ -73,7 +78,10 @@ def test_from_the_invitation_to_the_last_consent_taken_back(visit, place):
     journal, research = cards.nth(0), cards.nth(1)
     assert JOURNAL in journal.inner_text()
     assert RESEARCH in research.inner_text()
+    device.press("Check what I will sign")
+    device.page.get_by_text("Choose at least one request, or decline.").wait_for()
     journal.get_by_label("Yes, I allow this").check()
+    assert device.page.get_by_text("Choose at least one request").count() == 0, "what was wrong is not said any longer"
     assert journal.locator("input:checked").count() == 1, "not even after yes"
     journal.get_by_label("narrative.md").check()
     journal.get_by_role("group", name="For what").get_by_role("checkbox").first.check()
@@ -107,6 +115,10 @@ def test_from_the_invitation_to_the_last_consent_taken_back(visit, place):
     sign.click()
     device.see("Signed")
     device.look("10-signed")
+    device.go(offered)
+    device.see("What you are asked")
+    device.page.get_by_text("You have already said yes to something here.").wait_for()
+    device.look("10-again")
 
     device.follow("My consents")
     (view,) = place.institution()._client.get(f"/v1/records/{record}/grants")

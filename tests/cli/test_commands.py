@@ -92,6 +92,8 @@ def test_a_case_from_sealing_to_revoking(volens, town, tmp_path):
     seen = volens(*look)
     assert (seen.code, "in the journal" in seen.out) == (0, True)
     volens("reference", "look", "short", "--url", town.url).refused(2, "cannot be a reference")
+    by_name = volens(*ask(town, made["reference"].lower()), "--item", "narrative.md", "--json")
+    assert (by_name.code, by_name.json["reason"]) == (0, "permitted")
 
     revoked = volens("wallet", "revoke", granted["grants"][0], "--yes", *town.wallet, "--json")
     assert revoked.code == 0
@@ -588,6 +590,10 @@ def test_no_node(volens, town, tmp_path):
     volens("deploy", "--key-file", "key", "--rpc-url", NOBODY).refused(4, "node does not answer")
     volens("audit", "replay", "--rpc-url", NOBODY, "--deployment", town.facts).refused(4, "node does not answer")
     volens("audit", "block", "1", "--rpc-url", NOBODY, "--deployment", town.facts).refused(4, "node does not answer")
+    keyed = NOBODY.replace("//", "//who:secret@") + "/v1/secret?key=secret"
+    ran = volens("audit", "replay", "--rpc-url", keyed, "--deployment", town.facts)
+    ran.refused(4, f"looked for at {NOBODY};", "VOLENS_RPC_URL")
+    assert "secret" not in ran.err
     for strange in ("volens", "ftp://127.0.0.1", "http://127.0.0.1:port", "http://[::1"):
         ran = volens("audit", "replay", "--rpc-url", strange, "--deployment", town.facts)
         ran.refused(2, f"{strange} does not name an Ethereum node")

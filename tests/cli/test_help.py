@@ -106,3 +106,5 @@ def test_the_version_is_that_of_the_package(volens):
 def test_a_title_that_is_cut_off_is_seen_to_be():
     assert shortened("A shadow on a chest scan", 24) == "A shadow on a chest scan"
     assert shortened("A shadow on a chest scan that was not", 26) == "A shadow on a chest scan…"
+    assert shortened("A shadow on a chest scan that was not", 29) == "A shadow on a chest scan…", "no half word"
+    assert shortened("Thoraxröntgenaufnahmenbefund", 10) == "Thoraxrön…"

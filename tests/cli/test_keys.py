@@ -111,6 +111,10 @@ def test_erasing(volens, forge, state):
     record = forge.world.record_hash
     asked = volens("record", "erase", record, "--state", state, stdin="n\n")
     assert (asked.code, "Nothing was erased" in asked.err) == (2, True)
+    asked = volens("record", "erase", record, "--state", state)
+    assert (asked.code, asked.err.splitlines()[-1]) == (
+        2, "✗ Nobody answered; nothing was erased. --yes erases without asking."
+    )  # fmt: skip
     done = volens("record", "erase", record, "--state", state, "--yes", "--json").json
     assert done["record"] == record
     assert forge.world.patient.address in done["parties"]
@@ -125,6 +129,7 @@ def test_erasing(volens, forge, state):
 
 def test_erasing_what_is_not_there(volens, state, tmp_path):
     volens("record", "erase", NOWHERE, "--state", state, "--yes").refused(3, "no such record")
+    volens("record", "erase", NOWHERE, "--state", state, stdin="y\n").refused(3, "no such record")
     volens("record", "erase", "0x12", "--state", state, "--yes").refused(2, "record")
     for command in (("record", "erase", NOWHERE, "--yes"), ("gate", "show"), ("gate", "open")):
         volens(*command, "--state", tmp_path / "none").refused(2, "no service's database")

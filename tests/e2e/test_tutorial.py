@@ -129,8 +129,8 @@ class Ledger:
             assert time.monotonic() < deadline, self.output()
             time.sleep(0.1)
         assert missing(self.block.expected, self.output()) == []
-        found = dict(re.findall(r"^(Volens|Node) +(http\S+)$", self.output(), re.MULTILINE))
-        return {"VOLENS_URL": found["Volens"], "VOLENS_RPC_URL": found["Node"]}
+        (told,) = re.findall(r"^export (.+)$", self.output(), re.MULTILINE)  # the line for the second terminal
+        return dict(word.split("=", 1) for word in told.split())
 
     def stop(self) -> int:
         if self.process.poll() is None:

@@ -31,7 +31,6 @@ export async function material(page: Page, item: Message<"Item">, content: Uint8
     shown.append(h("p", {}, page.t("offer.item.save")),
       page.button("action.save", () => save(name, content, "application/octet-stream"), "quiet"));
   }
-  shown.append(h("p", { class: "hint" }, page.t("offer.item.opened")));
   return shown;
 }
 

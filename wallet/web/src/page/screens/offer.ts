@@ -84,12 +84,14 @@ function look(app: App, draft: Draft): Screen {
   const { offer } = draft;
   const closed = offer.wraps.length === 0;
   const cards = offer.items.map(({ item }, position) => {
+    const asked = offer.grants.some(({ items }) => items[0] === "*" || items.includes(item.name));
     const shown = h("div", { "aria-live": "polite" });
     const open = page.button({ text: page.t("offer.item.open"), name: `${page.t("offer.item.open")}: ${item.name}` }, async () => {
       shown.replaceChildren(h("p", { class: "hint" }, page.t("offer.item.opening", { name: item.name })));
       try {
         const content = await app.open.patient.open(offer, position);
         const made = await material(page, item, content);
+        if (asked) made.append(h("p", { class: "hint" }, page.t("offer.item.opened")));
         draft.opened.set(position, made);
         shown.replaceChildren(made);
         open.hidden = true;
@@ -105,12 +107,17 @@ function look(app: App, draft: Draft): Screen {
     return h("section", { class: "card" },
       h("h3", {}, h("bdi", {}, item.name)),
       h("p", { class: "hint" }, `${kindOf(page, item)} · ${page.t("offer.item.size", { size })}`),
+      !asked && h("p", { class: "hint" }, page.t("offer.item.unasked")),
       !closed && open, shown);
   });
+  // Her own choice may be less than was asked, and its words others; whom it is for, and from when, stays.
+  const before = offer.case.grants.some((mine) => mine.record === offer.grants[0]?.record &&
+    offer.grants.some(({ recipient, validFrom, form }) => mine.recipient === recipient && mine.validFrom === validFrom && mine.form === form));
   return {
     title: page.t("offer.title"),
     body: [
       step(app, 1),
+      before && h("div", { class: "warning" }, h("p", {}, page.t("offer.before")), app.link("#/consents", page.t("nav.consents"))),
       h("div", { class: "card" }, facts([
         [page.t("invitation.from"), name(draft.from)],
         [page.t("offer.case"), h("bdi", {}, offer.record.title)],
@@ -197,6 +204,7 @@ export function choose(app: App, draft: Draft): Screen {
   const { offer } = draft;
   const problem = h("p", { class: "problem", role: "alert" });
   const requests = offer.grants.map((grant, position) => request(app, draft, grant, position));
+  for (const one of requests) on(one, { change: () => (problem.textContent = "") });
   const next = (): unknown => {
     problem.textContent = "";
     const grants: Message<"Grant">[] = [];
