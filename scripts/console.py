@@ -86,7 +86,7 @@ def command(app: typer.Typer, name: str | None = None, dashes: bool = False) -> 
                     raise
                 what = error.filename or error.filename2 or type(error).__name__
                 fail(InvalidInput(f"{what}: {error.strerror or error}."), options.get("as_json", False) and not field)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, typer.Abort):  # at a prompt Ctrl-C is the latter
                 err.print("Stopped.")
                 raise typer.Exit(130) from None
 

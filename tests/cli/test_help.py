@@ -5,9 +5,10 @@ from importlib.metadata import version
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from scripts.cli import app
-from scripts.console import shortened
+from scripts.console import command, shortened
 
 ROOT = typer.main.get_command(app)
 
@@ -101,6 +102,17 @@ def test_a_missing_argument_is_said(volens, path):
 def test_the_version_is_that_of_the_package(volens):
     ran = volens("--version")
     assert (ran.code, ran.out) == (0, f"volens {version('volens')}\n")
+
+
+def test_ctrl_c_at_a_prompt_is_ctrl_c():
+    asking = typer.Typer()
+
+    @command(asking)
+    def ask():
+        raise typer.Abort  # what a prompt makes of it
+
+    ran = CliRunner().invoke(asking, [])
+    assert (ran.exit_code, ran.stderr) == (130, "Stopped.\n")
 
 
 def test_a_title_that_is_cut_off_is_seen_to_be():
