@@ -169,8 +169,12 @@ def run(sizes: list[int], with_ponder: bool) -> list[Figure]:
             add("replayed from Parquet", measure(from_parquet, url, deployment, parquet), 100_000)
             add("web3.py, `get_logs` and `process_log`", peer)
             if with_ponder:
-                rate, memory = ponder.index(url, deployment, size)
-                add("Ponder, into PGlite", (rate, 0, memory))
+                try:
+                    rate, memory = ponder.index(url, deployment, size)
+                except VolensError as error:  # the others' figures are not lost for it
+                    out.print(f"{size:,} events: {error}")
+                else:
+                    add("Ponder, into PGlite", (rate, 0, memory))
             add("ingested into SQLite", measure(ingest, url, deployment, store), 20_000)
             add("read again from SQLite at a start", measure(restart, url, deployment, store))
     return figures

@@ -47,6 +47,8 @@ PassphraseFile = Annotated[
     typer.Option("--passphrase-file", envvar="VOLENS_PASSPHRASE_FILE", help="File with the passphrase; else asked."),
 ]
 KeyFile = Annotated[Path, typer.Option("--key", envvar="VOLENS_KEY", help="The keystore made by `volens party new`.")]
+HASH = 66
+"""Characters of a hash."""
 DEFAULT_URL = "http://127.0.0.1:8380"
 DEFAULT_RPC = "http://127.0.0.1:8545"
 DEFAULT_FACTS = Path(".volens/deployment.json")
@@ -140,7 +142,10 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | No
         for row in (columns, *rows):
             print("\t".join(row))
         return
-    drawn = Table(*columns, title=title, title_justify="left")
+    drawn = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns):
+        names = any(len(row[number]) == HASH for row in rows)  # enough of a hash must be seen to name it by
+        drawn.add_column(column, no_wrap=names, min_width=14 if names else None)
     for row in rows:
         drawn.add_row(*(Text(cell) for cell in row))
     out.print(drawn)

@@ -6,6 +6,7 @@ reading it without them is impossible.
 """
 
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from client.log import SeenLog
 from ledger.deployment import Deployment
 from ledger.errors import Conflict, InvalidFile, InvalidInput, InvalidProof
-from ledger.model import Address, Grant, Hash
+from ledger.model import Address, Grant, Hash, hash32
 from ledger.signed_message import SignedMessage
 from ledger.typed_data import struct_hash
 from wallet.keys import PatientKeys, SubjectKeys, entropy_to_words, words_to_entropy
@@ -27,6 +28,8 @@ from wallet.keystore import lock, unlock, write_private
 
 KEYSTORE = "keystore.json"
 BOOK = "book.sealed"
+_BEGINNING = re.compile("0x[0-9a-f]{8,63}")
+_NO_SUCH = "This wallet has no such consent. `volens wallet show` lists them."
 _CONTEXT = b"volens/wallet-book/v1"
 
 
@@ -177,8 +180,25 @@ class Book:
         """
         found = [(case, grant) for case in self.cases for grant in case.grants if struct_hash(grant) == name]
         if not found:
-            raise InvalidInput("This wallet has no such consent. `volens wallet show` lists them.")
+            raise InvalidInput(_NO_SUCH)
         return found
+
+    def named(self, typed: str) -> Hash:
+        """The hash of a grant as a person types it: whole, or its beginning (eight digits and more), as tables show it.
+
+        Raises:
+            InvalidMessage: it is neither. InvalidInput: several grants begin like that, or none.
+        """
+        wanted = typed.strip().lower().rstrip("…")
+        if not _BEGINNING.fullmatch(wanted):
+            return hash32(wanted, "grant")
+        names = {struct_hash(grant) for case in self.cases for grant in case.grants}
+        found = {name for name in names if name.startswith(wanted)}
+        if len(found) > 1:
+            raise InvalidInput(f"{len(found)} of your consents begin with {wanted}. Give more of it.")
+        if not found:
+            raise InvalidInput(_NO_SUCH)
+        return found.pop()
 
     @contextmanager
     def change(self) -> Iterator[None]:

@@ -31,7 +31,6 @@ from ledger.model import (
     Revocation,
     Suspension,
     address,
-    hash32,
     integer,
 )
 from ledger.receipts import require_receipt_of, verify_receipt
@@ -473,8 +472,3 @@ class Patient:
         with self.book.change():
             self.book.log = seen
         return entries
-
-
-def grant_name(text: str) -> Hash:
-    """A grant's hash typed by a person."""
-    return hash32(text.strip().lower(), "grant")

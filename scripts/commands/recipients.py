@@ -1,5 +1,6 @@
 """volens verify, release, bundle: what publishers and researchers do."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -65,6 +66,9 @@ def verify(
     def human() -> None:
         said = Text("✓ yes", "green") if answer.permitted else Text("✗ no", "red")
         out.print(said, answer.reason_user)
+        if answer.until:
+            end = datetime.fromtimestamp(answer.until, UTC).strftime("%Y-%m-%d %H:%M UTC")
+            out.print(f"until {end} at the latest: ask again at each use")
         out.print(f"reason {answer.reason}, block {answer.block}, evaluation {answer.evaluation}")
 
     show(value, as_json, human)

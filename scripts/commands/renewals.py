@@ -51,13 +51,12 @@ def renew(
     from ledger.typed_data import struct_hash
     from wallet import renewing
     from wallet.keystore import write_private
-    from wallet.patient import grant_name
     from wallet.renewal import old_may_end
 
     known(language)
     choice = choice_of(item, purpose, channel, onward, until)
     patient = open_patient(wallet, passphrase_file, url)
-    name = grant_name(consent)
+    name = patient.book.named(consent)
     changed = renewing.look(patient, name)
     shown, relays = language or "en", []
     if changed.renewal is None:

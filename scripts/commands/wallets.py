@@ -160,7 +160,6 @@ def revoke(
     """Take consent back. New uses are denied at once; copies already made cannot be called back."""
     from ledger.errors import InvalidInput
     from wallet.book import Book
-    from wallet.patient import grant_name
 
     if (bool(grants), everything, bool(case)).count(True) != 1:
         raise InvalidInput("Name the consents to take back, or give --all, or --case. `volens wallet show` lists them.")
@@ -168,7 +167,7 @@ def revoke(
     book = patient.book if patient is not None else Book.open(wallet, passphrase(passphrase_file))
     if everything and not book.cases:
         raise InvalidInput("This wallet knows no case, so there is nothing it could take back.")
-    names = [grant_name(text) for text in grants or ()]
+    names = [book.named(text) for text in grants or ()]
     found = find_case(book, case) if case else None
     if not as_json:
         for sentence in dict.fromkeys(book.consents(name)[0][1].summary for name in names):

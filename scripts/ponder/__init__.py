@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -60,7 +61,7 @@ def index(url: str, deployment: Deployment, events: int) -> tuple[float, int]:
                     break
                 time.sleep(0.1)
         finally:
-            program.kill()
+            os.kill(program.pid, signal.SIGKILL)  # not `kill`, which would reap it, and its memory be unknown
             _, program.returncode, used = os.wait4(program.pid, 0)
         lines = _read(said)
         times, count = _times(lines), sum(line.get("event_count", 0) for line in lines)

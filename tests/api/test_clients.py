@@ -28,8 +28,8 @@ from ledger.model import Hash, to_hash
 from ledger.receipts import RelayReceipt, require_receipt_of, sign_receipt, verify_receipt
 from ledger.state import ROLE_CONTROLLER, ROLE_RECIPIENT
 from ledger.typed_data import struct_hash
-from scripts.vector_sources.world import phrase
-from wallet.book import BOOK, KEYSTORE, Book
+from scripts.vector_sources.world import World, phrase
+from wallet.book import BOOK, KEYSTORE, Book, Case
 from wallet.keys import PartyKeys, entropy_to_words
 from wallet.patient import Patient
 from wallet.standing import own
@@ -616,3 +616,20 @@ def test_a_book_that_was_changed_is_not_believed(town):
     assert struct_hash(patient.book.cases[0].grants[0])
     with pytest.raises(Refused):
         Book.open(town.folder / "wallet", "another passphrase")
+
+
+def test_a_consent_is_named_by_as_much_of_its_hash_as_a_table_shows(tmp_path, monkeypatch):
+    book, w = Book.create(tmp_path / "wallet", WORDS, PASSPHRASE, cost=4096), World()
+    grants = [w.grant(), w.grant(salt=to_hash(phrase("another")))]
+    book.cases.append(Case(0, w.patient.address, "A case", w.hospital.address, w.record_hash, grants))
+    first, second = map(struct_hash, grants)
+    assert book.named(f" {first.upper().replace('X', 'x')} ") == first
+    assert [book.named(first[:10]), book.named(second[:14] + "…")] == [first, second]
+    with pytest.raises(InvalidInput, match="no such"):
+        book.named("0x00000000")
+    with pytest.raises(InvalidMessage, match="32 bytes"):
+        book.named(first[:9])
+    monkeypatch.setattr("wallet.book.struct_hash", lambda grant: first[:12] + struct_hash(grant)[12:])
+    with pytest.raises(InvalidInput, match="2 of your consents"):
+        book.named(first[:12])
+    assert book.named(first) == first

@@ -459,6 +459,7 @@ def test_an_offer_for_somebody_else_or_nobody(volens, town, tmp_path):
     volens("wallet", "grant", offer, "--only", "9", "--yes", *town.wallet).refused(2, "sentences 1 to 1")
     volens("wallet", "revoke", HASH, "--yes", *town.wallet).refused(2, "no such consent")
     volens("wallet", "revoke", "that one", "--yes", *town.wallet).refused(2, "grant: must be 32 bytes")
+    volens("wallet", "revoke", HASH[:12], "--yes", *town.wallet).refused(2, "no such consent")
     volens("wallet", "revoke", "--all", "--yes", *other).refused(2, "knows no case")
 
 

@@ -1,6 +1,7 @@
 """`volens up` and `volens deploy` where they must not start: a sentence, an exit code, nothing left running."""
 
 import json
+import os
 import signal
 import socket
 from pathlib import Path
@@ -34,14 +35,15 @@ def taken():
 
 
 def nodes():
-    """The anvil processes there are."""
+    """The anvil processes that this one started: other tests may run beside it."""
     found = set()
-    for path in Path("/proc").glob("[0-9]*/comm"):
+    for path in Path("/proc").glob("[0-9]*/stat"):
         try:
-            if path.read_text().strip() == "anvil":
-                found.add(path.parent.name)
+            name, _, rest = path.read_text().partition("(")[2].rpartition(")")
         except OSError:
             continue
+        if name == "anvil" and int(rest.split()[1]) == os.getpid():
+            found.add(path.parent.name)
     return found
 
 

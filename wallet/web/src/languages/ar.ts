@@ -170,7 +170,7 @@ export const ar: Catalogue = {
   "offer.terms.title": "ما تقوله أماكن النشر",
   "offer.terms.as_of": "كما في {date}",
   "offer.choose.title": "بماذا تسمح؟",
-  "offer.choose.lead": "كل طلب قرار مستقل. لم يُختر شيء بدلاً منك. يمكنك ألا تختار شيئاً.",
+  "offer.choose.lead": "كل طلب قرار مستقل. لم يُختر شيء بدلاً منك. يمكنك رفضها كلها.",
   "offer.choose.request": "الطلب {number}: {name}",
   "offer.choose.allow": "هل تسمح بهذا؟",
   "offer.choose.yes": "نعم، أسمح بهذا",

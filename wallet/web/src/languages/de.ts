@@ -170,7 +170,7 @@ export const de: Catalogue = {
   "offer.terms.title": "Was die Orte sagen",
   "offer.terms.as_of": "Stand: {date}",
   "offer.choose.title": "Was erlauben Sie?",
-  "offer.choose.lead": "Jede Anfrage ist eine eigene Entscheidung. Nichts ist für Sie ausgewählt. Sie müssen nichts wählen.",
+  "offer.choose.lead": "Jede Anfrage ist eine eigene Entscheidung. Nichts ist für Sie ausgewählt. Sie dürfen alles ablehnen.",
   "offer.choose.request": "Anfrage {number}: {name}",
   "offer.choose.allow": "Erlauben Sie das?",
   "offer.choose.yes": "Ja, ich erlaube das",

@@ -173,7 +173,7 @@ export const en = {
   "offer.terms.title": "What the places say",
   "offer.terms.as_of": "As of {date}",
   "offer.choose.title": "What do you allow?",
-  "offer.choose.lead": "Each request is its own choice. Nothing is chosen for you. You may choose none.",
+  "offer.choose.lead": "Each request is its own choice. Nothing is chosen for you. You may say no to all of them.",
   "offer.choose.request": "Request {number}: {name}",
   "offer.choose.allow": "Do you allow this?",
   "offer.choose.yes": "Yes, I allow this",

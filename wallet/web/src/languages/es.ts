@@ -170,7 +170,7 @@ export const es: Catalogue = {
   "offer.terms.title": "Lo que dicen los lugares",
   "offer.terms.as_of": "Con fecha de {date}",
   "offer.choose.title": "¿Qué permite usted?",
-  "offer.choose.lead": "Cada petición se decide por separado. No hay nada elegido de antemano. Puede no elegir ninguna.",
+  "offer.choose.lead": "Cada petición se decide por separado. No hay nada elegido de antemano. Puede decir que no a todas.",
   "offer.choose.request": "Petición {number}: {name}",
   "offer.choose.allow": "¿Lo permite?",
   "offer.choose.yes": "Sí, lo permito",
