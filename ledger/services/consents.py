@@ -29,7 +29,7 @@ from ledger.vocabulary import channel, purpose
 ENDED = {
     "SubjectClosed": "The subject has ended everything for ever.",
     "SubjectSuspended": "The subject has paused everything. Hand the consent in again after she resumed.",
-    "AlreadyRevoked": "This consent was taken back, and never returns. Ask for a new offer.",
+    "AlreadyRevoked": "This consent was taken back, and never returns. A new offer is needed.",
     "RevokedUntil": "The subject took everything back after this consent was given.",
 }
 """Why the contract would not record a consent because of what its subject said, by the contract's own errors."""

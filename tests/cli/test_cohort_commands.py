@@ -22,7 +22,7 @@ def test_consents_are_signed_to_a_file_and_recorded_together(volens, town, tmp_p
     # taken back before it was handed in: it can never be recorded, and its company is told which one it is
     assert volens("wallet", "revoke", records[2][1], "--yes", *town.wallet).code == 0
     submit = ("cohort", "submit", *town.key("hospital"), "--receipts", "receipts")
-    volens(*submit, *files).refused(3, "consents[2]", "revoked")
+    volens(*submit, *files).refused(3, "consents[2]", "taken back")
     before = town.client().get("/v1/ledger")
     handed = volens(*submit, *files[:2], "--json").json
     assert (handed["size"], len(handed["consents"])) == (2, 2)
