@@ -382,7 +382,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
 
     app.add_middleware(Idempotency, services=services)
-    app.quick = access.QUICK | {path: Idempotency(app, services) for path, app in consents.QUICK.items()}
+    app.quick = access.QUICK | {path: Idempotency(one, services) for path, one in consents.QUICK.items()}
     around: dict[str, Any] = {"limits": services.limits, "metrics": services.metrics, "quick": app.quick}
     app.edge = Edge(app, **around)
     app.add_middleware(Edge, **around)

@@ -29,7 +29,7 @@ class Gatherer(Generic[Given, Made]):
         self,
         work: Callable[[Sequence[Given]], Sequence[Made | Exception]],
         most: int,
-        size: Callable[[Given], int] = lambda _: 1,
+        size: Callable[[Given], int],
     ) -> None:
         self._work, self._most, self._size = work, most, size
         self._waiting: list[tuple[Given, asyncio.Future[Made | Exception]]] = []

@@ -333,7 +333,11 @@ class Denials:
 
         Of two words of one instant the one that takes away comes last, on chain too.
         """
-        return at <= self.undelegated.get((subject, delegate, right), -1)
+        return at <= self.lost_at(subject, delegate, right)
+
+    def lost_at(self, subject: Address, delegate: Address, right: int) -> int:
+        """When a right of a delegate was taken away last (Unix seconds); -1 when it never was."""
+        return self.undelegated.get((subject, delegate, right), -1)
 
     def rows(self) -> list[tuple[str, Address, str]]:
         """The list as bundles state it and `of` reads it, in one order: without `undelegated`."""

@@ -32,7 +32,7 @@ async def consent(request: Request) -> Response:
     given = _given(data)
     taken = await use.consented.hand(given)
     if taken is None:
-        taken = await to_thread.run_sync(use.intake.accept, *given)
+        taken = await to_thread.run_sync(use.intake.accept_alone, *given)
     return json_response(_accepted(taken, use), 202)
 
 

@@ -564,6 +564,6 @@ def _in_vain(
     """
     if event.signer == event.subject:
         return False
-    ended = Denials.of(tx.denials([event.subject])).undelegated.get((event.subject, event.signer, RIGHT_GRANT), -1)
+    ended = Denials.of(tx.denials([event.subject])).lost_at(event.subject, event.signer, RIGHT_GRANT)
     given = delegations.get((event.subject, event.signer))
     return (given.at if given else 0) <= ended < event.at + FUTURE

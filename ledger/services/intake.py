@@ -91,17 +91,21 @@ class Intake:
             InvalidMessage, UnknownCode, NotFound, Expired: what a consent says does not hold; nothing is stored.
             LedgerUnavailable, TooManyRequests: an account's code is to be asked, and cannot be now.
         """
-        relay = self._accept(message, signer, signature)
-        self.waiting.set()
-        return relay
-
-    def _accept(self, message: Relayed, signer: Address, signature: bytes) -> Relay:
         if isinstance(message, Consent):
             (taken,) = self.take([(message, signer, signature)])
             if isinstance(taken, Exception):
                 raise taken
             if taken is not None:
                 return taken
+        return self.accept_alone(message, signer, signature)
+
+    def accept_alone(self, message: Relayed, signer: Address, signature: bytes) -> Relay:
+        """The same for what is no consent, or for one of which `take` gave nothing: the signer's code is asked."""
+        relay = self._accept(message, signer, signature)
+        self.waiting.set()
+        return relay
+
+    def _accept(self, message: Relayed, signer: Address, signature: bytes) -> Relay:
         by_key = self._check_signature(message, signer, signature)
         name = relay_id(message, signer, None if by_key else signature)
         if not withdraws(message):
@@ -134,7 +138,7 @@ class Intake:
 
         Returns:
             For each its relay, why there is none, or None where no key signed but code may have: that may take its
-            time, and is for `accept`.
+            time, and is for `accept_alone`.
         """
         by_key = [self._signed_by_key(*one) is None for one in given]
         taken = iter(self._take([one for one, signed in zip(given, by_key, strict=True) if signed]))
@@ -369,7 +373,7 @@ def _denied_word(tx: Transaction, message: Suspension | Delegation) -> int:
     denied = Denials.of(tx.denials([message.subject]))
     if isinstance(message, Suspension):
         return denied.suspended_at.get(message.subject, 0)
-    return max(denied.undelegated.get((message.subject, message.delegate, right), 0) for right in LOST["undelegated"])
+    return max(0, denied.lost_at(message.subject, message.delegate, RIGHT_GRANT))  # every such word takes this one
 
 
 def _waiting_words(tx: Transaction, message: Suspension | Delegation) -> Iterator[int]:
