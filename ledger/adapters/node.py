@@ -128,9 +128,10 @@ class Node:
         try:
             return json.loads(self._post(body))
         except (ValueError, RecursionError) as error:
-            raise LedgerUnavailable(
-                f"The Ethereum node does not answer ({type(error).__name__}).", self._shown
-            ) from error
+            raise self._silent(error) from error
+
+    def _silent(self, error: Exception) -> LedgerUnavailable:
+        return LedgerUnavailable(f"The Ethereum node does not answer ({type(error).__name__}).", self._shown)
 
     def _post(self, body: Any) -> bytearray:
         deadline = time.monotonic() + self._timeout
@@ -145,9 +146,7 @@ class Node:
                         raise LedgerUnavailable("The Ethereum node takes too long to answer.", self._shown)
                 answer.release_conn()
         except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
-            raise LedgerUnavailable(
-                f"The Ethereum node does not answer ({type(error).__name__}).", self._shown
-            ) from error
+            raise self._silent(error) from error
         return data
 
     @staticmethod

@@ -42,14 +42,12 @@ from ledger.sealing import Secret
 from ledger.services.consents import check_consent, deadline_from, latest
 from ledger.services.index import Index, Snapshot
 from ledger.services.messages import IN_BLOCK, relay_id, withdraws
-from ledger.services.places import place
+from ledger.services.places import ASKED_AT_ONCE, asking
 from ledger.state import LedgerState
 from ledger.typed_data import struct_hash, verify
 
 FRESH = 1.0
 """Seconds old what is known of the chain may be before a subject counts as unknown."""
-ASKED_AT_ONCE = 4
-"""Messages for which a node is asked at one time, and as many withdrawals: a slow one must not take every thread."""
 HandedIn = tuple[Consent, Address, bytes]
 """A consent, who signed it, and the signature."""
 _UNKNOWN = "Nothing is known of this subject, here or on chain, so there is nothing to give or to withdraw."
@@ -200,7 +198,7 @@ class Intake:
         return problem is None
 
     def _asking(self, urgent: bool) -> AbstractContextManager[None]:
-        return place(self._places[urgent], "The Ethereum node is being asked about too much.")
+        return asking(self._places[urgent])
 
     def _check_delegate(self, message: Relayed, signer: Address) -> None:
         """A delegate's right is looked up; while the node is slow or silent, what was known at the last block counts.

@@ -2,9 +2,17 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from ledger.errors import TooManyRequests
+
+ASKED_AT_ONCE = 4
+"""Questions of one kind that a node is asked at one time: a slow one must not take every thread."""
+
+
+def asking(among: threading.Semaphore) -> AbstractContextManager[None]:
+    """Hold one of the places for whoever has a node asked; see `place`."""
+    return place(among, "The Ethereum node is being asked about too much.")
 
 
 @contextmanager

@@ -347,7 +347,7 @@ class Relays:
             subject, grants = message.subject, message.grants if isinstance(message, Consent) else ()
             if any((subject, struct_hash(grant)) in denied.revoked for grant in grants):
                 problems[relay.id] = "AlreadyRevoked"
-            elif (subject, relay.signer, RIGHT_GRANT) in denied.undelegated:
+            elif denied.lost_at(subject, relay.signer, RIGHT_GRANT) >= 0:
                 try:
                     with self._index.at_head() as snapshot:
                         given = snapshot.state.delegations.get((subject, relay.signer))

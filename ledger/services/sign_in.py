@@ -11,13 +11,11 @@ from ledger.deployment import Deployment
 from ledger.errors import BadSignature, NotAuthorised, Refused
 from ledger.model import Address
 from ledger.ports import Chain, Store, Transaction
-from ledger.services.places import place
+from ledger.services.places import ASKED_AT_ONCE, asking
 from ledger.services.records import token_hash
 
 NONCE_LIFE = 300
 TOKEN_LIFE = 900
-ASKED_AT_ONCE = 4
-"""Sign-ins for which a node is asked at one time: a slow one must not take every thread."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class SignIns:
             if not tx.use_nonce(message.nonce, now):
                 raise Refused("The sign-in nonce is unknown, used or expired. Ask for a new one.")
         if not by_key:
-            with place(self._places, "The Ethereum node is being asked about too much."):
+            with asking(self._places):
                 by_key = self._chain.contract_signed(message.address, siwe.personal_digest(text), signature)
         if not by_key:
             raise BadSignature("The sign-in message was signed by another key. Ask for a new nonce and sign again.")

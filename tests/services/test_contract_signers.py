@@ -23,8 +23,8 @@ from ledger.model import (
     Suspension,
     to_hash,
 )
-from ledger.services.intake import ASKED_AT_ONCE
 from ledger.services.messages import most_gas
+from ledger.services.places import ASKED_AT_ONCE
 from ledger.typed_data import struct_hash
 from scripts.devnet import Devnet, rpc
 from scripts.vector_sources.world import DAY, phrase

@@ -21,7 +21,8 @@ from ledger.errors import (
 )
 from ledger.invitations import encryption_key_of
 from ledger.model import ENCRYPTION_KEY_SIZE, address
-from ledger.services.sign_in import ASKED_AT_ONCE, NONCE_LIFE, TOKEN_LIFE
+from ledger.services.places import ASKED_AT_ONCE
+from ledger.services.sign_in import NONCE_LIFE, TOKEN_LIFE
 from ledger.siwe import MAX_AHEAD, SignIn, parse, personal_digest
 from ledger.typed_data import parse_signature
 from scripts.vector_sources.world import CHAIN_ID, START, World, key
